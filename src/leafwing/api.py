@@ -1,0 +1,280 @@
+"""The few functions that the command line, the studio and notebooks call."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL import Image
+from torch import nn
+
+from leafwing import run as runs
+from leafwing._version import __version__
+from leafwing.core import pictures, randomness
+from leafwing.core.errors import BadConfig
+from leafwing.core.progress import counting
+from leafwing.data import Report, Store, check, open_data
+from leafwing.explore import sample as sampling
+from leafwing.explore import walk as walking
+from leafwing.generator import Generator
+from leafwing.latents import truncated
+from leafwing.recipe import Recipe, load_recipe
+from leafwing.run import Outcome
+from leafwing.watch.checkpoint import PREFIX
+from leafwing.watch.meter import read_rows
+
+Kind = Literal["spherical", "linear"]
+
+
+def make_recipe(
+    data: str | os.PathLike[str] | None = None,
+    recipe: str | os.PathLike[str] = "dcgan",
+    *,
+    steps: int | None = None,
+    batch: int | None = None,
+    seed: int | None = None,
+    settings: Iterable[str] = (),
+) -> Recipe:
+    """A recipe by name or file, with the data and overrides applied and everything checked.
+
+    Args:
+        data: what to train on; the recipe's own source if not given.
+        recipe: a shipped name or a TOML file.
+        steps, batch, seed: short for ``train.steps`` and so on.
+        settings: further overrides, ``"section.key=value"``.
+    """
+    short = {"train.steps": steps, "train.batch": batch, "train.seed": seed}
+    overrides = [f"{key}={value}" for key, value in short.items() if value is not None]
+    if data is not None:
+        source = str(data) if str(data).startswith("world:") else str(Path(data).resolve())
+        overrides.append(f"data.source={json.dumps(source, ensure_ascii=False)}")
+    return load_recipe(str(recipe), [*overrides, *settings])
+
+
+def train(
+    data: str | os.PathLike[str] | None = None,
+    recipe: str | os.PathLike[str] | Recipe = "dcgan",
+    *,
+    out: str | os.PathLike[str] | None = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    seed: int | None = None,
+    settings: Iterable[str] = (),
+    device: str = "auto",
+    generator: nn.Module | None = None,
+    discriminator: nn.Module | None = None,
+) -> Outcome:
+    """Train a generator into a new run folder.
+
+    Args:
+        data: a folder, .zip, .tar, .npz or idx file, or a world such as ``"world:faces"``.
+        recipe: a shipped name, a TOML file, or a :class:`Recipe`.
+        out: the run folder; ``runs/RECIPE-1`` and so on if not given.
+        steps: rounds to play, one update of G each.
+        batch: pictures a turn.
+        seed: everything random follows from it.
+        settings: overrides, ``"section.key=value"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        generator: your own ``nn.Module``, z -> pictures in [-1, 1], instead of the recipe's.
+        discriminator: your own ``nn.Module``, pictures -> logits.
+
+    Returns:
+        Where the run is and how far it got.
+
+    Raises:
+        LeafwingError: one sentence on what cannot be.
+    """
+    if isinstance(recipe, Recipe):
+        plan = recipe
+    else:
+        plan = make_recipe(data, recipe, steps=steps, batch=batch, seed=seed, settings=settings)
+    name = "run" if isinstance(recipe, Recipe) else Path(recipe).stem
+    folder = Path(out) if out is not None else free_folder(name)
+    return runs.start(plan, folder, device, runs.Given(generator, discriminator))
+
+
+def free_folder(name: str) -> Path:
+    """``runs/NAME-1``, or the first number that is free."""
+    number = 1
+    while Path(f"runs/{name}-{number}").exists():
+        number += 1
+    return Path(f"runs/{name}-{number}")
+
+
+def resume(
+    run: str | os.PathLike[str],
+    *,
+    steps: int | None = None,
+    device: str = "auto",
+    accept_new_data: bool = False,
+    generator: nn.Module | None = None,
+    discriminator: nn.Module | None = None,
+) -> Outcome:
+    """Go on with a run from its newest sound checkpoint, bit-identically on the same machine.
+
+    Args:
+        run: the run folder.
+        steps: a new goal, in rounds from the beginning.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        accept_new_data: go on although the data changed.
+        generator, discriminator: the modules given to :func:`train`, if any were.
+    """
+    return runs.resume(Path(run), steps, device, accept_new_data, runs.Given(generator, discriminator))
+
+
+def load(run: str | os.PathLike[str], *, device: str = "auto", network: nn.Module | None = None) -> Generator:
+    """The averaged generator of a run, or of a ``generator/`` folder copied out of one.
+
+    Args:
+        run: a run folder or its ``generator/``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        network: the module given to :func:`train`, if one was.
+    """
+    return runs.load_generator(Path(run), device, network)
+
+
+def status(run: str | os.PathLike[str]) -> dict[str, Any]:
+    """How far a run is: JSON-able."""
+    folder = Path(run)
+    recipe = runs.read_recipe(folder)
+    path = folder / runs.METRICS
+    rows = read_rows(path) if path.exists() else []
+    saved = sorted(p.name for p in (folder / "checkpoints").glob(f"{PREFIX}*") if p.name.removeprefix(PREFIX).isdigit())
+    last = rows[-1] if rows else {}
+    return {
+        "run": str(folder),
+        "title": recipe.title,
+        "data": recipe.data.source,
+        "step": int(last.get("step", 0)),
+        "steps": recipe.train.steps,
+        "newest_checkpoint": saved[-1] if saved else None,
+        "last": last,
+    }
+
+
+def sample(
+    run: str | os.PathLike[str],
+    count: int,
+    seed: int,
+    out: str | os.PathLike[str],
+    *,
+    truncation: float | None = None,
+    device: str = "auto",
+) -> Path:
+    """Draw ``count`` pictures: one sheet if ``out`` ends in .png, else single files into the folder ``out``.
+
+    Every file carries its z, seed and where it comes from in its metadata. Memory stays bounded for single files.
+
+    Args:
+        run: a run folder or its ``generator/``.
+        count: how many, at least 1.
+        seed: picture i depends on (seed, i) alone.
+        out: a .png file or a folder.
+        truncation: draw each z_i with \\|z_i\\| <= truncation: less variety, fewer broken pictures (BigGAN).
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+    """
+    if count < 1:
+        raise BadConfig(f"--count {count} cannot be: draw at least 1 picture.")
+    G = load(run, device=device)
+    target = Path(out)
+    about = provenance(G, seed) | ({"leafwing:truncation": str(truncation)} if truncation else {})
+    drawn = sampling.draw(G.network, G.prior, count, seed, truncation=truncation)
+    if target.suffix.lower() == ".png":
+        target.parent.mkdir(parents=True, exist_ok=True)
+        rows = [pictures.to_uint8(batch) for _, batch in drawn]
+        sheet = pictures.sheet([picture for part in rows for picture in part])
+        pictures.save_png(sheet, target, about | {"leafwing:count": str(count)})
+        return target
+    target.mkdir(parents=True, exist_ok=True)
+    number = 0
+    with counting("drawing") as report:
+        for z, batch in drawn:
+            for vector, picture in zip(z.tolist(), pictures.to_uint8(batch), strict=True):
+                facts = about | {"leafwing:index": str(number), "leafwing:z": json.dumps(vector)}
+                pictures.save_png(pictures.to_image(picture), target / f"{number:06}.png", facts)
+                number += 1
+            report(number, count)
+    return target
+
+
+def provenance(G: Generator, seed: int) -> dict[str, str]:
+    """What every picture says of itself: made by a machine, by which one, from which seed."""
+    return {
+        "Software": f"Leafwing {__version__}: picture made by a generator",
+        "leafwing:step": str(G.card.get("step", "")),
+        "leafwing:recipe": str(G.card.get("recipe", {}).get("title", "")),
+        "leafwing:seed": str(seed),
+    }
+
+
+def interpolate(
+    run: str | os.PathLike[str],
+    seeds: Sequence[int],
+    out: str | os.PathLike[str],
+    *,
+    frames: int = 15,
+    kind: Kind = "spherical",
+    truncation: float | None = None,
+    device: str = "auto",
+) -> Path:
+    """Walk through z from seed to seed: a strip (.png), or a film there and back (.gif, .mp4).
+
+    Args:
+        run: a run folder or its ``generator/``.
+        seeds: at least two; the picture of a seed is the first that ``sample --seed`` draws.
+        out: ends in .png, .gif or .mp4.
+        frames: pictures between two seeds.
+        kind: ``"spherical"`` keeps the length of z, ``"linear"`` is the straight line.
+        truncation: as for :func:`sample`.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+    """
+    target = Path(out)
+    if target.suffix.lower() not in (".png", ".gif", ".mp4"):
+        raise BadConfig(f"--out {target} should end in .png, .gif or .mp4.")
+    if len(seeds) < 2:
+        raise BadConfig("Give at least two seeds, e.g. --seeds 1,2,3.")
+    if frames < 0:
+        raise BadConfig(f"--frames {frames} cannot be: it is the number of pictures between two seeds.")
+    G = load(run, device=device)
+    prior = truncated(G.prior, truncation) if truncation else G.prior
+    zs = sampling.first_of_each(prior, seeds)
+    film = target.suffix.lower() != ".png"
+    path = walking.walk(zs, frames, kind, closed=film)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shots = pictures.to_uint8(walking.shoot(G.network, path))
+    about = provenance(G, seeds[0]) | {"leafwing:seeds": json.dumps(list(seeds)), "leafwing:walk": kind}
+    if not film:
+        pictures.save_png(pictures.sheet(shots, columns=frames + 2 if len(seeds) == 2 else frames + 1), target, about)
+        return target
+    images: list[Image.Image] = [pictures.to_image(shot) for shot in shots]
+    save = pictures.save_gif if target.suffix.lower() == ".gif" else pictures.save_mp4
+    save(images, target, fps=12)
+    return target
+
+
+def check_data(data: str | os.PathLike[str], *, image_size: int = 64, count: int | None = None) -> Report:
+    """The dataset doctor: what is there, what is wrong with it, what would be done."""
+    with counting("checking") as report:
+        return check(data, image_size=image_size, count=count, progress=report)
+
+
+def build_data(data: str | os.PathLike[str], **options: Any) -> Store:
+    """Build the store of a source now, so that training starts at once; options as for ``open_data``."""
+    with counting("reading pictures") as report:
+        return open_data(data, progress=report, **options)
+
+
+__all__ = [
+    "build_data",
+    "check_data",
+    "interpolate",
+    "load",
+    "make_recipe",
+    "resume",
+    "sample",
+    "status",
+    "train",
+]

@@ -1,0 +1,1 @@
+"""The command ``leafwing``: one small file a command; each parses, calls the API and prints."""

@@ -1,0 +1,112 @@
+"""``leafwing data``: look at pictures, prepare them, draw a world."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+app = App(name="data", help="Check a data set, prepare it, or draw one by program.", help_format="plaintext")
+
+
+@app.command
+def check(
+    data: str,
+    /,
+    *,
+    image_size: int = 64,
+    count: int | None = None,
+    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> None:
+    """The dataset doctor: sizes, modes, corrupt files, duplicates, blur, and what would be done with each.
+
+    Example: leafwing data check my_pictures/
+
+    Parameters
+    ----------
+    data
+        A folder, .zip, .tar, .npz or idx file, or a world.
+    image_size
+        The side that training would use, in pixels.
+    count
+        Look only at so many.
+    json_output
+        Print JSON.
+    """
+    from leafwing.core.progress import counting
+    from leafwing.data import check as examine
+
+    with counting("checking") as progress:
+        report = examine(data, image_size=image_size, count=count, progress=progress)
+    print(json.dumps(report.as_dict(), indent=2) if json_output else report.text())
+
+
+@app.command
+def build(
+    data: str,
+    /,
+    *,
+    image_size: int = 64,
+    channels: Literal[1, 3, 4] = 3,
+    fit: Literal["crop", "pad"] = "crop",
+    count: int | None = None,
+) -> None:
+    """Decode a data set once, so that training starts at once.
+
+    Example: leafwing data build my_pictures/ --image-size 64
+
+    Parameters
+    ----------
+    data
+        A folder, .zip, .tar, .npz or idx file, or a world.
+    image_size
+        Side of the stored squares in pixels.
+    channels
+        1 grey, 3 colour, 4 with alpha.
+    fit
+        crop cuts the centre square, pad fills up.
+    count
+        Only so many; for worlds, draw so many.
+    """
+    from leafwing.core.progress import counting
+    from leafwing.data import open_data
+
+    with counting("reading pictures") as progress:
+        store = open_data(data, image_size=image_size, channels=channels, fit=fit, count=count, progress=progress)
+    print(f"{len(store):,} pictures ready in {store.folder}; {len(store.bad)} files skipped")
+
+
+@app.command
+def render(
+    world: str,
+    /,
+    *,
+    out: Path,
+    count: int = 1000,
+    image_size: int = 64,
+    seed: int = 0,
+) -> None:
+    """Draw a world's pictures as PNG files, with their factors in labels.csv.
+
+    Example: leafwing data render faces --count 1000 --out faces/
+
+    Parameters
+    ----------
+    world
+        The world: faces.
+    out
+        A new folder.
+    count
+        How many pictures.
+    image_size
+        Side in pixels, at least 16.
+    seed
+        Which instance of the world.
+    """
+    from leafwing.core.progress import counting
+    from leafwing.worlds.render import render_folder
+
+    with counting("drawing") as progress:
+        print(render_folder(world, out, count, image_size, seed, progress))

@@ -1,0 +1,45 @@
+"""``leafwing demo``: the main job, and small experiments that show why the rules are as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cyclopts import App
+
+app = App(name="demo", help="See the main job work, or what happens when its rules are broken.", help_format="plaintext")
+
+
+@app.default
+def faces(*, out: Path = Path("demo"), steps: int | None = None, device: str = "auto") -> int:
+    """Train the faces recipe on faces drawn by program, then draw a sheet, a time-lapse and an interpolation.
+
+    Example: leafwing demo
+
+    Parameters
+    ----------
+    out
+        Where everything goes; a run that stopped there is gone on with.
+    steps
+        Rounds to play; the recipe's own if left out.
+    device
+        auto, cpu or cuda.
+    """
+    from leafwing.demos import faces as demo
+
+    return demo.play(out, steps, device)
+
+
+@app.command
+def hack(*, steps: int = 200) -> None:
+    """Break the rule: let D be tuned in G's turn. The score explodes, the pictures stay noise.
+
+    Example: leafwing demo hack
+
+    Parameters
+    ----------
+    steps
+        Rounds to play.
+    """
+    from leafwing.demos import hack as demo
+
+    print(demo.play(steps))

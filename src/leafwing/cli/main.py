@@ -1,0 +1,63 @@
+"""Finds the command, and turns every mistake into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from cyclopts import App, CycloptsError
+
+from leafwing._version import __version__
+from leafwing.cli import data, demo, draw, train, zoo
+from leafwing.core.errors import LeafwingError
+
+app = App(
+    name="leafwing",
+    help="Train a network to be a generator by the adversarial game, look at what it learned, and use it.",
+    help_epilogue="Begin with:  leafwing demo\nYour own pictures:  leafwing train path/to/folder --out runs/mine",
+    version=__version__,
+    help_format="plaintext",
+)
+app.command(train.train)
+app.command(train.resume)
+app.command(train.status)
+app.command(draw.sample)
+app.command(draw.interpolate)
+app.command(data.app)
+app.command(zoo.app)
+app.command(demo.app)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; never returns normally without an exit code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code: 0 done, 1 our fault, 2 the user's mistake, 128 + n stopped by signal n."""
+    try:
+        code = app(
+            arguments or ["--help"], exit_on_error=False, print_error=False, result_action="return_value"
+        )
+        return code if isinstance(code, int) else 0
+    except CycloptsError as error:
+        return fail(" ".join(str(error).split()) + " See --help.", 2)
+    except LeafwingError as error:
+        return fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return fail("Stopped.", 130)
+    except BrokenPipeError:  # the reader of our output left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("LEAFWING_DEBUG"):
+            raise
+        hint = "This is a defect of Leafwing; LEAFWING_DEBUG=1 shows where."
+        return fail(f"{type(error).__name__}: {' '.join(str(error).split())} {hint}", 1)
+
+
+def fail(sentence: str, code: int) -> int:
+    """Say it to stderr, escaped so that one message is one line."""
+    printable = "".join(c if c.isprintable() or c == " " else repr(c)[1:-1] for c in sentence)
+    print(f"leafwing: {printable}".encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
+    return code

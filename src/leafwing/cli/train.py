@@ -1,0 +1,124 @@
+"""``leafwing train``, ``resume`` and ``status``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from leafwing.run import Outcome
+
+Overrides = Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative=())]
+
+
+def train(
+    data: str | None = None,
+    /,
+    *,
+    recipe: str = "dcgan",
+    out: Path | None = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    seed: int | None = None,
+    settings: Overrides = None,
+    device: str = "auto",
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    resume: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Train a generator on a folder of pictures, an archive, or a world.
+
+    Example: leafwing train my_pictures/ --recipe faces --out runs/mine --set train.batch=32 data.flip=true
+
+    Parameters
+    ----------
+    data
+        Folder, .zip, .tar, .npz or idx file, or world:faces. The recipe's own if left out.
+    recipe
+        A shipped recipe (see: leafwing zoo list) or a TOML file.
+    out
+        The run folder; runs/RECIPE-1 and so on if left out.
+    steps
+        Rounds to play; one round is one update of the generator.
+    batch
+        Pictures a turn.
+    seed
+        Everything random follows from it.
+    settings
+        Any setting of the recipe, as section.key=value; several may follow.
+    device
+        auto, cpu or cuda.
+    dry_run
+        Print the resolved recipe and the sizes of the networks, then stop.
+    resume
+        Go on with --out if it already holds a run.
+    """
+    from leafwing import api
+
+    plan = api.make_recipe(data, recipe, steps=steps, batch=batch, seed=seed, settings=settings or [])
+    if dry_run:
+        print(plan.to_toml())
+        for name, net in zip(("generator", "discriminator"), plan.build_networks(), strict=True):
+            print(f"# {name}: {sum(p.numel() for p in net.parameters()):,} parameters")
+        return 0
+    if resume and out is not None and (out / "run.toml").exists():
+        return report(api.resume(out, steps=steps, device=device))
+    folder = out if out is not None else api.free_folder(Path(recipe).stem)
+    return report(api.train(recipe=plan, out=folder, device=device))
+
+
+def resume(run: Path, /, *, steps: int | None = None, device: str = "auto", accept_new_data: bool = False) -> int:
+    """Go on with a run where it stopped, bit-identically on the same machine.
+
+    Example: leafwing resume runs/mine --steps 20000
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    steps
+        A new goal, in rounds from the beginning.
+    device
+        auto, cpu or cuda.
+    accept_new_data
+        Go on although the pictures changed since the checkpoint.
+    """
+    from leafwing import api
+
+    return report(api.resume(run, steps=steps, device=device, accept_new_data=accept_new_data))
+
+
+def report(outcome: Outcome) -> int:
+    """Say where the results are; the exit code tells whether a signal stopped the run."""
+    print(f"{outcome.folder}: {outcome.step:,} rounds played")
+    if outcome.stopped_by is not None:
+        print(f"stopped and saved; go on with: leafwing resume {outcome.folder}")
+        return 128 + outcome.stopped_by
+    print(f"sheets and time-lapse: {outcome.folder / 'samples'}")
+    print(f"draw more with: leafwing sample {outcome.folder} --count 64 --seed 1 --out sheet.png")
+    return 0
+
+
+def status(run: Path, /, *, json_output: Annotated[bool, Parameter(name="--json", negative=())] = False) -> None:
+    """Show how far a run is.
+
+    Example: leafwing status runs/mine
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    json_output
+        Print JSON.
+    """
+    from leafwing import api
+
+    facts = api.status(run)
+    if json_output:
+        print(json.dumps(facts, indent=2))
+        return
+    last = facts.pop("last")
+    for key, value in [*facts.items(), *last.items()]:
+        print(f"{key:18} {value:.4g}" if isinstance(value, float) else f"{key:18} {value}")

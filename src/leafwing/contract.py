@@ -1,0 +1,100 @@
+"""What a network must do to play, checked before the first round, explained where it does not.
+
+G and D may be anything their author likes; only what goes in and comes out has to fit.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from leafwing.core import randomness
+from leafwing.core.errors import BadNetwork
+from leafwing.game import Batch, Variant, call, frozen, judge
+from leafwing.latents import Prior
+
+
+def check_players(
+    G: nn.Module,
+    D: nn.Module,
+    variant: Variant,
+    prior: Prior,
+    shape: tuple[int, ...],
+    condition_dim: int = 0,
+    device: torch.device | str = "cpu",
+) -> None:
+    """Try both networks on a few samples, in the modes they will be used in. Nothing of them changes.
+
+    Args:
+        G: ``z [n, z_dim] (, condition) -> samples [n, *shape]``.
+        D: ``samples (, condition) -> [n]``, ``[n, 1]`` or ``[n, variant.d_outputs]``.
+        variant: the rules, which say how many outputs D needs.
+        prior: gives z.
+        shape: of one sample: ``(c, h, w)`` for pictures.
+        condition_dim: length of the condition, 0 for none.
+        device: where the networks are.
+
+    Raises:
+        BadNetwork: one sentence: what was expected, what came, what to do.
+    """
+    n = 4
+    z = prior.sample(n, randomness.stream(0, 0, "contract")).to(device)
+    condition = torch.eye(condition_dim, device=device)[torch.arange(n) % condition_dim] if condition_dim else None
+    for who, net in (("generator", G), ("discriminator", D)):
+        if not any(p.requires_grad for p in net.parameters()):
+            raise BadNetwork(f"The {who} has no parameters to train.")
+    with frozen(G), torch.no_grad():
+        pictures = attempt("generator", G, z, condition)
+        check_pictures(pictures, n, shape)
+        if not varies(pictures):
+            raise BadNetwork("The generator gives the same picture for every z: is z used at all?")
+    with frozen(D), torch.no_grad():
+        attempt("discriminator", D, pictures, condition)
+        check_verdicts(judge(D, Batch(pictures, condition)), n, variant.d_outputs)
+
+
+def attempt(who: str, net: nn.Module, x: Tensor, condition: Tensor | None) -> Tensor:
+    """Run the network; whatever it raises becomes one sentence."""
+    try:
+        out = call(net, x, condition)
+    except BadNetwork:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise BadNetwork(f"The {who} fails on an input of shape {list(x.shape)}: {reason}") from error
+    if not isinstance(out, Tensor):
+        raise BadNetwork(f"The {who} should return a tensor; it returned {type(out).__name__}.")
+    return out
+
+
+def check_pictures(pictures: Tensor, n: int, shape: tuple[int, ...]) -> None:
+    """G's output has the data's shape, is floating, finite and within [-1, 1]."""
+    if tuple(pictures.shape) != (n, *shape):
+        raise BadNetwork(
+            f"The generator should turn z of {n} into {[n, *shape]}, the shape of the data; it gives "
+            f"{list(pictures.shape)}. Change its output layer, or data.image_size and data.channels."
+        )
+    if not pictures.is_floating_point() or not bool(pictures.isfinite().all()):
+        raise BadNetwork("The generator should give finite floating-point numbers.")
+    if len(shape) == 3 and float(pictures.abs().max()) > 1.001:
+        raise BadNetwork(
+            f"The generator gives values up to {float(pictures.abs().max()):.3g}; pictures lie in [-1, 1] here: "
+            "end it with tanh."
+        )
+
+
+def varies(pictures: Tensor) -> bool:
+    """Whether different z gave different pictures."""
+    return bool((pictures[1:] != pictures[:1]).any())
+
+
+def check_verdicts(verdicts: Tensor, n: int, outputs: int) -> None:
+    """D's output is one logit a picture, or as many as the variant asks for."""
+    wanted = [n] if outputs == 1 else [n, outputs]
+    if list(verdicts.shape) != wanted:
+        raise BadNetwork(
+            f"The discriminator should give {wanted} for {n} pictures, a score each; it gives {list(verdicts.shape)}. "
+            "Flatten its last layer's output."
+        )
+    if not verdicts.is_floating_point() or not bool(verdicts.isfinite().all()):
+        raise BadNetwork("The discriminator should give finite floating-point numbers.")

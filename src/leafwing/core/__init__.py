@@ -1,0 +1,1 @@
+"""What every room needs and none owns: types, errors, names, settings, randomness, device."""

@@ -1,0 +1,131 @@
+"""Settings as people write them: TOML files, dotted overrides, and error sentences that name the key."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from leafwing.core.errors import BadConfig, did_you_mean
+
+
+class Settings(BaseModel):
+    """Base of all typed settings: frozen, unknown keys refused, nothing infinite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; one sentence naming the file and the line when it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadConfig(f"There is no recipe file {path}.") from None
+    except (UnicodeDecodeError, IsADirectoryError):
+        raise BadConfig(f"{path} is not a recipe: it is not a text file in TOML.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfig(f"{path} is not valid TOML: {explain_toml(str(error))}.") from None
+    except RecursionError:
+        raise BadConfig(f"{path} is not a recipe: it is nested too deeply.") from None
+
+
+def explain_toml(message: str) -> str:
+    """The parser's message in words a newcomer understands."""
+    if message.startswith("Cannot overwrite a value"):
+        return message.replace("Cannot overwrite a value", "a key is set twice")
+    if message.startswith("Cannot declare"):
+        return message.replace("Cannot declare", "a table is declared twice:")
+    return message[0].lower() + message[1:]
+
+
+def write_toml(settings: Mapping[str, Any]) -> str:
+    """TOML text; ``None`` has no TOML form and is left out, which reads back as the default."""
+    return tomli_w.dumps(without_none(settings))
+
+
+def without_none(value: Any) -> Any:
+    """A copy without ``None`` entries; tuples become lists, as TOML knows only those."""
+    if isinstance(value, Mapping):
+        return {key: without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [without_none(item) for item in value]
+    return value
+
+
+def apply_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """A copy with ``a.b=value`` applied; the value is read as TOML and, failing that, as text."""
+    merged = merge({}, settings)
+    for override in overrides:
+        dotted, equals, text = override.partition("=")
+        keys = [key.strip() for key in dotted.split(".")]
+        if not equals or not all(keys):
+            raise BadConfig(f"--set {override!r} is not of the form section.key=value, e.g. --set train.batch=32.")
+        patch: Any = read_value(text.strip())
+        for key in reversed(keys):
+            patch = {key: patch}
+        merged = merge(merged, patch)
+    return merged
+
+
+def read_value(text: str) -> Any:
+    """``text`` as a TOML value, or as the string it is."""
+    try:
+        table = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text
+    return table["value"] if set(table) == {"value"} else text
+
+
+def merge(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``patch`` over it, table by table.
+
+    A table whose ``name`` changes starts afresh: the options of one network mean nothing to another.
+    """
+    merged = dict(base)
+    for key, value in patch.items():
+        old = merged.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            renamed = "name" in value and "name" in old and value["name"] != old["name"]
+            merged[key] = merge({} if renamed else old, value)
+        else:
+            merged[key] = merge({}, value) if isinstance(value, Mapping) else value
+    return merged
+
+
+def explain(error: ValidationError, schema: type[BaseModel], where: str = "") -> str:
+    """The first thing wrong, in one sentence: the dotted key, what is wrong with it, what would do."""
+    first = error.errors()[0]
+    keys = [str(part) for part in first["loc"]]
+    dotted = ".".join([where, *keys] if where else keys)
+    if first["type"] == "extra_forbidden":
+        return f"{dotted!r} is not a setting.{did_you_mean(keys[-1], keys_at(schema, keys[:-1]))}"
+    if first["type"] == "missing":
+        return f"{dotted!r} is missing: give it a value."
+    reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if first["type"] == "value_error":
+        return reason if not keys else f"{dotted}: {reason}"
+    return f"{dotted} = {first['input']!r} cannot be: it {reason}."
+
+
+def keys_at(schema: type[BaseModel], path: list[str]) -> list[str]:
+    """The setting names of the table at ``path`` below ``schema``."""
+    for key in path:
+        field = schema.model_fields.get(key)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return []
+        schema = field.annotation
+    return list(schema.model_fields)
+
+
+def validate(schema: type[BaseModel], values: Mapping[str, Any], where: str = "") -> BaseModel:
+    """``values`` as a typed object, or :class:`BadConfig` with one sentence."""
+    try:
+        return schema.model_validate(dict(values))
+    except ValidationError as error:
+        raise BadConfig(explain(error, schema, where)) from None
+    except RecursionError:
+        raise BadConfig(f"{where or 'The recipe'} is nested too deeply.") from None

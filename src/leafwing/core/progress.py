@@ -1,0 +1,36 @@
+"""A progress bar for work of known length: live on a terminal, a line now and then elsewhere. Always to stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for work of known length: yields ``report(done, total)``."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn(f"[bold]{what}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task("", total=None)
+    said = [0.0]
+
+    def report(done: int, total: int) -> None:
+        bar.update(task, completed=done, total=total)
+        if not console.is_terminal and time.monotonic() - said[0] >= 5:
+            print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
+            said[0] = time.monotonic()
+
+    with bar:
+        yield report

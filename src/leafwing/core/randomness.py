@@ -1,0 +1,34 @@
+"""Every random number is a pure function of (seed, step, purpose, index): nothing to save, nothing to lose.
+
+A run keeps no random state. Whoever needs noise asks for a stream by name, and gets the same stream whenever,
+wherever and in whatever order it is asked for: after a resume, on another rank, in a test. Streams come from
+Philox, a counter-based generator (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), keyed
+by a 128-bit hash of the address; torch's own CPU generator would keep only 32 bits of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+
+
+def key(seed: int, step: int, purpose: str, index: int = 0) -> int:
+    """The 128-bit address of a stream, the same on every machine and in every process."""
+    address = f"{seed}/{step}/{purpose}/{index}".encode()
+    return int.from_bytes(hashlib.blake2b(address, digest_size=16).digest(), "little")
+
+
+def stream(seed: int, step: int, purpose: str, index: int = 0) -> np.random.Generator:
+    """A fresh generator at that address. Two calls with equal arguments give equal numbers."""
+    return np.random.Generator(np.random.Philox(key=key(seed, step, purpose, index)))
+
+
+def seed_networks(seed: int, step: int, index: int = 0) -> None:
+    """Point torch's own generators (dropout, weight initialisation) at (seed, step, index).
+
+    Called before the networks are built and before every round, so that layers which draw from torch's
+    global state are pure functions of the step as well.
+    """
+    torch.manual_seed(key(seed, step, "networks", index) % 2**63)

@@ -1,0 +1,68 @@
+"""Batches of real pictures: which ones is a pure function of (seed, step), so nothing needs saving."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from leafwing.core import randomness
+
+
+class Feed:
+    """An endless, seeded shuffle of a uint8 store, served as float pictures in [-1, 1].
+
+    Every epoch is a fresh permutation; an epoch's end may lie inside a batch, so no picture is left out.
+
+    Args:
+        pictures: uint8 [n, h, w, c]; a memory map stays on disk and only the pages asked for are read.
+        batch: pictures a turn.
+        seed: the run's seed.
+        flip: mirror half of the pictures left to right, drawn anew each time.
+        device: where the batches go; they travel as uint8 and become float there.
+        channels_last: memory format of the result.
+    """
+
+    def __init__(
+        self,
+        pictures: NDArray[np.uint8],
+        batch: int,
+        seed: int,
+        *,
+        flip: bool = False,
+        device: torch.device | str = "cpu",
+        channels_last: bool = True,
+    ) -> None:
+        self.pictures, self.batch, self.seed, self.flip = pictures, batch, seed, flip
+        self.device, self.channels_last = torch.device(device), channels_last
+        self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
+
+    def indices(self, turn: int) -> NDArray[np.int64]:
+        """Which pictures the ``turn``-th batch of the run holds: [batch]."""
+        positions = np.arange(turn * self.batch, (turn + 1) * self.batch)
+        epochs = positions // len(self.pictures)
+        parts = [self._permutation(e)[positions[epochs == e] % len(self.pictures)] for e in np.unique(epochs)]
+        return np.concatenate(parts)
+
+    def __call__(self, turn: int) -> Tensor:
+        """The ``turn``-th batch of the run: float32 [batch, c, h, w] in [-1, 1]."""
+        rows = self.pictures[self.indices(turn)]
+        if self.flip:
+            mirrored = randomness.stream(self.seed, turn, "flip").random(self.batch) < 0.5
+            rows[mirrored] = rows[mirrored, :, ::-1]
+        return to_pictures(torch.from_numpy(rows).to(self.device), self.channels_last)
+
+    def _permutation(self, epoch: int) -> NDArray[np.int64]:
+        if epoch != self._epoch:
+            order = randomness.stream(self.seed, int(epoch), "order").permutation(len(self.pictures))
+            self._epoch, self._order = int(epoch), order
+        return self._order
+
+
+def to_pictures(rows: Tensor, channels_last: bool = True) -> Tensor:
+    """uint8 [n, h, w, c] -> float32 [n, c, h, w] in [-1, 1]; NHWC rows are channels_last as they lie."""
+    pictures = rows.permute(0, 3, 1, 2).float().mul_(2 / 255).sub_(1)
+    return pictures if channels_last else pictures.contiguous()
+
+

@@ -1,0 +1,101 @@
+"""What a build does with each picture: decode it, or draw it, into its row of the store's file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from leafwing.data import pictures
+from leafwing.data.crew import Fetch
+from leafwing.data.drawn import World
+from leafwing.data.entries import Door, Load, Raw, raw_bytes
+from leafwing.data.pictures import BadPicture, Target
+
+Piece: TypeAlias = tuple[int, Raw | BadPicture]
+"""A candidate's index and its bytes or array, or why it could not be read."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one candidate: the sha256 of its bytes, or the reason why it is not used."""
+
+    index: int
+    digest: bytes = b""
+    reason: str = ""
+
+
+def pieces(door: Door, count: int) -> Iterator[Fetch[Piece]]:
+    """The first ``count`` candidates of a door, as work for a task."""
+    for index, load in door.loads(count):
+        yield partial(_fetched, index, load)
+
+
+def _fetched(index: int, load: Load) -> Piece:
+    try:
+        return index, load()
+    except BadPicture as bad:
+        return index, bad
+
+
+@dataclass
+class _Into:
+    """What both tasks share: the file with ``count`` rows of uint8 [size, size, channels]."""
+
+    path: Path
+    count: int
+    target: Target
+
+    @cached_property
+    def rows(self) -> np.memmap[Any, np.dtype[np.uint8]]:
+        """The file as a writable array; each process maps it for itself."""
+        shape = (self.count, self.target.size, self.target.size, self.target.channels)
+        return np.memmap(self.path, np.uint8, "r+", shape=shape)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "rows"}
+
+
+@dataclass
+class DecodeInto(_Into):
+    """Decode a candidate into its row."""
+
+    def __call__(self, piece: Piece) -> Outcome:
+        """Decode and write one; answer what became of it."""
+        index, raw = piece
+        try:
+            if isinstance(raw, BadPicture):
+                raise raw
+            if isinstance(raw, bytes):
+                self.rows[index] = pictures.decode(raw, self.target)
+            else:
+                self.rows[index] = pictures.fitted(pictures.from_array(raw), self.target)
+        except BadPicture as bad:
+            return Outcome(index, reason=str(bad))
+        return Outcome(index, hashlib.sha256(raw_bytes(raw)).digest())
+
+    def crashed(self, piece: Piece) -> Outcome:
+        """The decoder itself died over this file."""
+        return Outcome(piece[0], reason="crashed the decoder: its process died")
+
+
+@dataclass
+class DrawInto(_Into):
+    """Draw one picture of a world into its row."""
+
+    world: World
+
+    def __call__(self, index: int) -> int:
+        """Draw picture ``index``."""
+        drawn = self.world.render(range(index, index + 1), size=self.target.size, workers=1)
+        self.rows[index] = pictures.with_channels(drawn[0], self.target.channels)
+        return index
+
+    def crashed(self, piece: int) -> int:
+        """A world that kills its process is a fault of ours."""
+        raise RuntimeError(f"world:{self.world.name} crashed while drawing picture {piece}")

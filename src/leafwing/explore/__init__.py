@@ -1,0 +1,1 @@
+"""See what a generator learned: draw from it, walk between its pictures."""

@@ -1,0 +1,94 @@
+"""A trained generator by itself: network + prior, in a folder of safetensors and JSON that needs no trainer."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from leafwing.core import tensors
+from leafwing.core.errors import BadNetwork, BadRun
+from leafwing.game import call
+from leafwing.latents import Prior
+
+WEIGHTS, CARD = "model.safetensors", "generator.json"
+FORMAT = 1
+
+
+@dataclass
+class Generator:
+    """A network that outputs a distribution: call it with z, and with a condition if it was built for one.
+
+    Attributes:
+        network: the module, in evaluation mode.
+        prior: where z comes from.
+        card: what is known of it: recipe, step, seed, data fingerprint.
+    """
+
+    network: nn.Module
+    prior: Prior
+    card: dict[str, Any]
+
+    @torch.inference_mode()
+    def __call__(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """z [n, z_dim] (and a condition [n, k]) -> pictures [n, c, h, w] in [-1, 1]."""
+        if z.ndim != 2 or z.shape[1] != self.prior.dim:
+            raise BadNetwork(f"z should be [n, {self.prior.dim}]; got {list(z.shape)}.")
+        return call(self.network, z, condition)
+
+
+def save_generator(folder: Path, network: nn.Module, card: dict[str, Any]) -> None:
+    """Write the folder anew; each file is replaced whole, so a reader never sees half a file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {"format": FORMAT, **card}
+    state = {name: value.detach() for name, value in network.state_dict().items()}
+    replace(folder / WEIGHTS, tensors.to_bytes(state, {"leafwing": json.dumps(facts)}))
+    replace(folder / CARD, json.dumps(facts, indent=2).encode())
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write beside, then rename over."""
+    beside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    beside.write_bytes(data)
+    os.replace(beside, path)
+
+
+def generator_folder(path: Path) -> Path:
+    """The folder that holds the weights: ``path`` itself, or the ``generator/`` of a run."""
+    for folder in (path, path / "generator"):
+        if (folder / WEIGHTS).is_file() and (folder / CARD).is_file():
+            return folder
+    if not path.exists():
+        raise BadRun(f"There is no run or generator at {path}.")
+    what = "has no generator yet: it is written with the first checkpoint"
+    raise BadRun(f"{path} {what}." if (path / "run.toml").is_file() else f"{path} is not a run or generator folder.")
+
+
+def load_weights(folder: Path, network: nn.Module) -> None:
+    """Copy the folder's weights into ``network``; names and shapes must match exactly."""
+    path = folder / WEIGHTS
+    state = tensors.from_bytes(path.read_bytes(), str(path))
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())
+        raise BadRun(f"The weights in {path} do not fit this network: {detail}") from None
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The JSON card of a generator folder."""
+    path = folder / CARD
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        newer = card["format"] > FORMAT
+    except (ValueError, KeyError, TypeError):
+        raise BadRun(f"{path} is damaged: it is not a generator's card.") from None
+    if newer:
+        raise BadRun(f"{path} was written by a newer Leafwing (format {card['format']}): upgrade to read it.")
+    assert isinstance(card, dict)
+    return card

@@ -1,0 +1,31 @@
+"""Penalties: functions of D and its inputs, to be added to D's loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from leafwing.core.types import Samples, Scalar
+
+
+def input_gradient(judge: Callable[[Tensor], Tensor], pictures: Samples) -> Tensor:
+    """dD/dx of each sample, flattened to [n, d]; differentiable, so that it can itself be penalised.
+
+    D must not mix the samples of a batch (no BatchNorm), else the slope is not per sample.
+    """
+    pictures = pictures.detach().requires_grad_()
+    with torch.enable_grad():
+        (slope,) = torch.autograd.grad(judge(pictures).sum(), pictures, create_graph=True)
+    return slope.flatten(1)
+
+
+def zero_centred(judge: Callable[[Tensor], Tensor], pictures: Samples) -> Scalar:
+    r"""Half the mean squared slope of D: R1 on reals, R2 on fakes; multiply by gamma.
+
+    Computes $\frac12 E\|\nabla_x D(x)\|_2^2$.
+
+    Source: Mescheder et al. 2018, arXiv:1801.04406, Eq. 9 and 10.
+    """
+    return input_gradient(judge, pictures).square().sum(dim=1).mean() / 2

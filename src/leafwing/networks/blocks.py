@@ -1,0 +1,64 @@
+"""What three or more networks share: meeting the condition, and growing from a small square."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from leafwing.core.errors import BadNetwork
+from leafwing.fusion import Concatenate
+
+
+def doublings(image_size: int) -> tuple[int, int]:
+    """``(start, times)`` with ``start * 2**times == image_size`` and start in 3..7, as near to 4 as can be.
+
+    Raises:
+        ValueError: where no such start exists, with the nearest sides that have one.
+    """
+    fits = [(start, times) for start in (4, 5, 6, 7, 3) for times in range(1, 9) if start << times == image_size]
+    if not fits:
+        sides = sorted({start << times for start in (3, 4, 5, 6, 7) for times in range(1, 9)})
+        near = sorted(sides, key=lambda side: abs(side - image_size))[:3]
+        raise ValueError(
+            f"data.image_size = {image_size} cannot be made by doubling a side of 3 to 7; "
+            f"the nearest that can: {', '.join(map(str, sorted(near)))}"
+        )
+    return fits[0]
+
+
+class WithCondition(nn.Module):
+    """What G sees: z alone, or z met with the condition. The way they meet is a fusion, concatenation by default."""
+
+    def __init__(self, z_dim: int, condition_dim: int = 0, fusion: nn.Module | None = None) -> None:
+        super().__init__()
+        self.fusion = (fusion or Concatenate(z_dim, condition_dim)) if condition_dim else None
+        self.out_dim: int = z_dim if self.fusion is None else self.fusion.out_dim  # type: ignore[assignment]
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """[n, z_dim] (and [n, condition_dim]) -> [n, out_dim]."""
+        if (condition is None) != (self.fusion is None):
+            raise BadNetwork(
+                "This network was built without a condition but was given one."
+                if self.fusion is None
+                else "This network was built for a condition: call it as net(z, condition)."
+            )
+        fused: Tensor = z if self.fusion is None else self.fusion(z, condition)
+        return fused
+
+
+class Projection(nn.Module):
+    """How D asks for a condition: its output gains the inner product of its features with the condition's.
+
+    Source: Miyato & Koyama 2018, arXiv:1802.05637, Eq. 3, with the features pooled by their sum.
+    """
+
+    def __init__(self, features: int, condition_dim: int) -> None:
+        super().__init__()
+        self.embed = nn.Linear(condition_dim, features, bias=False)
+
+    def forward(self, features: Tensor, condition: Tensor | None) -> Tensor:
+        """features [n, f, ...], condition [n, k] -> [n]."""
+        if condition is None:
+            raise BadNetwork("This discriminator was built for a condition: call it as D(pictures, condition).")
+        pooled = features.flatten(2).sum(2) if features.ndim > 2 else features
+        return torch.einsum("nf,nf->n", pooled, self.embed(condition))

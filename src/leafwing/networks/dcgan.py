@@ -1,0 +1,138 @@
+"""DCGAN generator and discriminator, by default exactly the networks of the lecture's homework 6.
+
+Source: Radford et al. 2016, arXiv:1511.06434, Sec. 3; layer by layer the TAs' sample code of 2021 (R91): 5x5 kernels,
+stride 2, a linear layer before the first 4x4 map. Differs: D returns logits, without a sigmoid; sides other than
+64 start from a square of 3 to 7 pixels.
+
+Shape legend: n batch, z latent length, k condition length, c channels of the picture, s its side.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from leafwing.networks import discriminators, generators
+from leafwing.networks.blocks import Projection, WithCondition, doublings
+
+Width = Annotated[int, Field(ge=1, le=4096)]
+
+
+def initialise(net: nn.Module) -> None:
+    """Convolutions N(0, 0.02), BatchNorm weights N(1, 0.02) and biases 0; Radford et al. 2016, Sec. 4."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, 0.0, 0.02)
+        elif isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d):
+            nn.init.normal_(layer.weight, 1.0, 0.02)
+            nn.init.zeros_(layer.bias)
+
+
+@generators.register("dcgan")
+class DCGANGenerator(nn.Module):
+    """z to a small square by a linear layer, then double the side until the picture is whole.
+
+    Args:
+        z_dim: length of z.
+        image_size: side s of the picture in pixels.
+        channels: c, 1 for grey, 3 for colour.
+        condition_dim: length k of the condition, 0 for none.
+        width: feature maps of the last hidden layer; twice as many at each coarser one.
+        kernel: side of the kernels; 5 as in the homework, 4 as in PyTorch's example.
+
+    Shape:
+        ``[n, z] (, [n, k]) -> [n, c, s, s]`` in [-1, 1].
+    """
+
+    def __init__(
+        self,
+        z_dim: int,
+        image_size: int = 64,
+        channels: int = 3,
+        condition_dim: int = 0,
+        width: Width = 64,
+        kernel: Literal[4, 5] = 5,
+    ) -> None:
+        super().__init__()
+        self.see = WithCondition(z_dim, condition_dim)
+        start, times = doublings(image_size)
+        widths = [width << i for i in reversed(range(times))]  # s = 64: 512, 256, 128, 64
+        first = widths[0] * start * start
+        self.stem = nn.Sequential(
+            nn.Linear(self.see.out_dim, first, bias=False), nn.BatchNorm1d(first), nn.ReLU(inplace=True)
+        )
+        layers: list[nn.Module] = [nn.Unflatten(1, (widths[0], start, start))]
+        for w_in, w_out in pairwise(widths):
+            layers += [up(w_in, w_out, kernel, bias=False), nn.BatchNorm2d(w_out), nn.ReLU(inplace=True)]
+        self.body = nn.Sequential(*layers, up(widths[-1], channels, kernel, bias=True), nn.Tanh())
+        initialise(self)
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Pictures for z, and for a condition if the network was built for one."""
+        pictures: Tensor = self.body(self.stem(self.see(z, condition)))
+        return pictures
+
+
+def up(w_in: int, w_out: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:
+    """A transposed convolution that doubles the side."""
+    pad, extra = (2, 1) if kernel == 5 else (1, 0)
+    return nn.ConvTranspose2d(w_in, w_out, kernel, 2, pad, output_padding=extra, bias=bias)
+
+
+@discriminators.register("dcgan")
+class DCGANDiscriminator(nn.Module):
+    """Halve the side until a small square is left, then one convolution over all of it gives the logit.
+
+    Args:
+        image_size: side s of the picture in pixels.
+        channels: c, 1 for grey, 3 for colour.
+        condition_dim: length k of the condition, 0 for none; met by projection.
+        outputs: numbers per picture: 1 logit, or 2 for a two-class classifier.
+        width: feature maps of the first layer; twice as many at each coarser one.
+        kernel: side of the kernels; 5 as in the homework of 2021, 4 as in that of 2022.
+        norm: ``"batch"`` as in the paper, ``"instance"`` (for gradient penalties), or ``"none"``.
+
+    Shape:
+        ``[n, c, s, s] (, [n, k]) -> [n]``, or ``[n, outputs]`` if outputs > 1.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 64,
+        channels: int = 3,
+        condition_dim: int = 0,
+        outputs: int = 1,
+        width: Width = 64,
+        kernel: Literal[4, 5] = 5,
+        norm: Literal["batch", "instance", "none"] = "batch",
+    ) -> None:
+        super().__init__()
+        start, times = doublings(image_size)
+        widths = [width << i for i in range(times)]  # s = 64: 64, 128, 256, 512
+        pad = 2 if kernel == 5 else 1
+        layers: list[nn.Module] = [nn.Conv2d(channels, width, kernel, 2, pad), nn.LeakyReLU(0.2, inplace=True)]
+        for w_in, w_out in pairwise(widths):
+            layers += [nn.Conv2d(w_in, w_out, kernel, 2, pad), *normalise(norm, w_out)]
+            layers += [nn.LeakyReLU(0.2, inplace=True)]
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Conv2d(widths[-1], outputs, start)
+        self.ask = Projection(widths[-1], condition_dim) if condition_dim else None
+        initialise(self)
+
+    def forward(self, pictures: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Logits for pictures, given the condition if the network was built for one."""
+        features = self.body(pictures)
+        verdicts: Tensor = self.head(features).flatten(1)  # [n, outputs]
+        if self.ask is not None:
+            verdicts = verdicts + self.ask(features, condition)[:, None]
+        return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts
+
+
+def normalise(kind: str, width: int) -> list[nn.Module]:
+    """The normalisation layer of that kind, or none."""
+    if kind == "none":
+        return []
+    return [nn.BatchNorm2d(width) if kind == "batch" else nn.InstanceNorm2d(width, affine=True)]

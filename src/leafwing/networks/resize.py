@@ -1,0 +1,149 @@
+"""A light generator and discriminator for pictures, tuned to learn fast and without checkerboards.
+
+G enlarges by repeating pixels and then convolves, which spreads no uneven overlap over the picture (Odena et al.
+2016, "Deconvolution and checkerboard artifacts"). D halves the side by 4x4 convolutions of stride 2, has no normalisation
+(so that R1 is per picture) and ends with the minibatch standard deviation of ProGAN (Karras et al. 2018,
+arXiv:1710.10196, Sec. 3), by which it sees a lack of variety.
+
+Shape legend: n batch, z latent length, k condition length, c channels of the picture, s its side.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from leafwing.networks import discriminators, generators
+from leafwing.networks.blocks import Projection, WithCondition, doublings
+
+Width = Annotated[int, Field(ge=1, le=4096)]
+
+
+def ladder(width: int, times: int, most: int) -> list[int]:
+    """Feature maps from the coarsest square to the finest: twice as many at each coarser one, at most ``most``."""
+    return [min(width << i, most) for i in reversed(range(times + 1))]
+
+
+@generators.register("resize")
+class ResizeGenerator(nn.Module):
+    """z to a small square by a linear layer, then repeat-and-convolve until the picture is whole.
+
+    Args:
+        z_dim: length of z.
+        image_size: side s of the picture in pixels.
+        channels: c, 1 for grey, 3 for colour.
+        condition_dim: length k of the condition, 0 for none.
+        width: feature maps at full size; twice as many at each coarser size.
+        most: feature maps at most.
+
+    Shape:
+        ``[n, z] (, [n, k]) -> [n, c, s, s]`` in [-1, 1].
+    """
+
+    def __init__(
+        self,
+        z_dim: int,
+        image_size: int = 64,
+        channels: int = 3,
+        condition_dim: int = 0,
+        width: Width = 24,
+        most: Width = 256,
+    ) -> None:
+        super().__init__()
+        self.see = WithCondition(z_dim, condition_dim)
+        start, times = doublings(image_size)
+        widths = ladder(width, times, most)
+        first = widths[0]
+        layers: list[nn.Module] = [
+            nn.Linear(self.see.out_dim, first * start * start, bias=False),
+            nn.Unflatten(1, (first, start, start)),
+            nn.BatchNorm2d(first),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
+        for w_in, w_out in pairwise(widths):
+            layers += [
+                nn.Upsample(scale_factor=2, mode="nearest"),
+                nn.Conv2d(w_in, w_out, 3, padding=1, bias=False),
+                nn.BatchNorm2d(w_out),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
+        self.body = nn.Sequential(*layers, nn.Conv2d(widths[-1], channels, 3, padding=1), nn.Tanh())
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Pictures for z, and for a condition if the network was built for one."""
+        pictures: Tensor = self.body(self.see(z, condition))
+        return pictures
+
+
+class MinibatchSpread(nn.Module):
+    """Adds one map: how much the features vary over a small group of the batch. Karras et al. 2018, Sec. 3.
+
+    Groups are taken with a stride through the batch; a batch that is no multiple of the group is one group.
+    """
+
+    def __init__(self, group: int = 4) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[n, f, h, w] -> [n, f + 1, h, w]."""
+        n, _, h, w = features.shape
+        group = self.group if n % self.group == 0 else n
+        grouped = features.float().reshape(group, n // group, *features.shape[1:])
+        spread = (grouped.var(dim=0, correction=0) + 1e-8).sqrt().mean(dim=(1, 2, 3))
+        plane = spread.repeat(group)[:, None, None, None].expand(n, 1, h, w)
+        return torch.cat([features, plane.to(features.dtype)], dim=1)
+
+
+@discriminators.register("resize")
+class ResizeDiscriminator(nn.Module):
+    """Halve the side until a small square is left, look at the batch's variety, then give the logit.
+
+    Args:
+        image_size: side s of the picture in pixels.
+        channels: c, 1 for grey, 3 for colour.
+        condition_dim: length k of the condition, 0 for none; met by projection.
+        outputs: numbers per picture: 1 logit, or 2 for a two-class classifier.
+        width: feature maps at half size; twice as many at each coarser size.
+        most: feature maps at most.
+
+    Shape:
+        ``[n, c, s, s] (, [n, k]) -> [n]``, or ``[n, outputs]`` if outputs > 1.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 64,
+        channels: int = 3,
+        condition_dim: int = 0,
+        outputs: int = 1,
+        width: Width = 48,
+        most: Width = 384,
+    ) -> None:
+        super().__init__()
+        start, times = doublings(image_size)
+        widths = list(reversed(ladder(width, times - 1, most)))
+        layers: list[nn.Module] = []
+        for w_in, w_out in pairwise([channels, *widths]):
+            layers += [nn.Conv2d(w_in, w_out, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
+        self.body = nn.Sequential(*layers)
+        last = widths[-1]
+        self.head = nn.Sequential(
+            MinibatchSpread(),
+            nn.Conv2d(last + 1, last, 3, padding=1),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(last, outputs, start),
+        )
+        self.ask = Projection(last, condition_dim) if condition_dim else None
+
+    def forward(self, pictures: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Logits for pictures, given the condition if the network was built for one."""
+        features = self.body(pictures)
+        verdicts: Tensor = self.head(features).flatten(1)  # [n, outputs]
+        if self.ask is not None:
+            verdicts = verdicts + self.ask(features, condition)[:, None]
+        return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts

@@ -1,0 +1,265 @@
+"""A recipe: variant + networks + prior + data + optimisers = one full run, typed and frozen.
+
+It is read from TOML, changed by dotted overrides, written back to ``run.toml``. Every part is validated against the
+settings of the class it names before any data is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import BaseModel, Field
+from torch import nn
+
+from leafwing import latents
+from leafwing.core.config import Settings, apply_overrides, read_toml, validate, write_toml
+from leafwing.core.errors import BadConfig, did_you_mean
+from leafwing.core.registry import Registry
+from leafwing.game import Variant
+from leafwing.networks import GIVEN, discriminators, generators
+from leafwing.optimizers import OptimizerSettings
+from leafwing.variants import variants
+
+
+class DataSettings(Settings):
+    """Where pictures come from and how they are fitted."""
+
+    source: str = "world:faces"
+    """A folder, .zip, .tar, .npz or idx file, or a world: world:faces."""
+    image_size: Annotated[int, Field(ge=8, le=1024)] = 64
+    """Side of the picture in pixels."""
+    channels: Literal[1, 3, 4] = 3
+    """1 for grey, 3 for colour, 4 with alpha."""
+    fit: Literal["crop", "pad"] = "crop"
+    """How a picture that is not square becomes so."""
+    count: Annotated[int, Field(ge=2)] | None = None
+    """Use only so many pictures; for worlds, draw so many (10,000 if not said)."""
+    flip: bool = False
+    """Mirror half of the pictures left to right, drawn anew each time."""
+    max_bad_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Stop when more than this share of the files cannot be read."""
+
+
+class TrainSettings(Settings):
+    """How long, how many, with which numbers."""
+
+    steps: Annotated[int, Field(ge=1)] = 50_000
+    """Rounds to play; one round is one update of G."""
+    batch: Annotated[int, Field(ge=1, le=65536)] = 64
+    """Pictures a turn."""
+    n_d: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Turns of D in a round."""
+    n_g: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Turns of G in a round."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Everything random follows from it."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Numbers of the forward passes: fp32, bf16 autocast (not exact), or bf16 only where the machine computes it."""
+    channels_last: bool = True
+    """Memory format of pictures; faster for convolutions, equal to rounding."""
+
+
+class AverageSettings(Settings):
+    """The averaged generator: a running mean of G's weights, the one that samples are drawn from."""
+
+    halflife_kimg: Annotated[float, Field(ge=0)] = 10.0
+    """Thousand images after which a weight's influence halves; 0 for no averaging."""
+    ramp: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Early on the half-life is at most this share of the images seen so far (Karras et al. 2020)."""
+
+
+class WatchSettings(Settings):
+    """What is written while training."""
+
+    log_every: Annotated[int, Field(ge=1)] = 20
+    """Rounds between lines of metrics.jsonl."""
+    samples: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Pictures on a sheet, always from the same z."""
+    checkpoint_every: Annotated[int, Field(ge=1)] = 1000
+    """Rounds between checkpoints; one is also kept at the end and on Ctrl-C."""
+    keep: Annotated[int, Field(ge=2)] = 2
+    """Checkpoints kept."""
+
+
+class OptimizersSettings(Settings):
+    """An optimiser for each player."""
+
+    generator: OptimizerSettings = OptimizerSettings()
+    """G's optimiser."""
+    discriminator: OptimizerSettings = OptimizerSettings()
+    """D's optimiser."""
+
+
+priors: Registry[latents.Prior] = Registry("prior", "leafwing.latents")
+for _name, _prior in {
+    "normal": latents.Normal,
+    "uniform": latents.Uniform,
+    "binary": latents.Binary,
+    "categorical": latents.Categorical,
+    "truncated-normal": latents.TruncatedNormal,
+    "spherical": latents.Spherical,
+}.items():
+    priors.register(_name)(_prior)
+
+REGISTRIES: dict[str, Registry[Any]] = {
+    "variant": variants,
+    "prior": priors,
+    "generator": generators,
+    "discriminator": discriminators,
+}
+TABLES: dict[str, type[Settings]] = {
+    "data": DataSettings,
+    "train": TrainSettings,
+    "average": AverageSettings,
+    "watch": WatchSettings,
+    "optimizer": OptimizersSettings,
+}
+USER = "user:"
+"""Begins the name of a network that was given in Python as an ``nn.Module``."""
+DEFAULT_PARTS = {"variant": "gan", "prior": "normal", "generator": "dcgan", "discriminator": "dcgan"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A named part and its validated settings."""
+
+    name: str
+    options: BaseModel
+
+    def as_dict(self) -> dict[str, Any]:
+        """``{"name": ..., **options}``."""
+        return {"name": self.name, **self.options.model_dump()}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that determines a run."""
+
+    variant: Part
+    prior: Part
+    generator: Part
+    discriminator: Part
+    data: DataSettings
+    train: TrainSettings
+    average: AverageSettings
+    watch: WatchSettings
+    optimizer: OptimizersSettings
+    title: str = ""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """Validate nested plain values; one sentence (:class:`BadConfig`) for the first thing wrong."""
+        known = {*REGISTRIES, *TABLES, "title"}
+        for key, value in values.items():
+            if key not in known:
+                raise BadConfig(f"{key!r} is not a section of a recipe.{did_you_mean(key, known)}")
+            if key != "title" and not isinstance(value, Mapping):
+                raise BadConfig(f"{key} = {value!r} cannot be: {key} is a section, e.g. --set {example(key)}.")
+        parts = {key: read_part(key, values.get(key, {})) for key in REGISTRIES}
+        tables: dict[str, Any] = {k: validate(schema, values.get(k, {}), k) for k, schema in TABLES.items()}
+        return cls(**parts, **tables, title=str(values.get("title", "")))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Nested plain values; ``Recipe.from_dict(recipe.as_dict()) == recipe``."""
+        parts = {key: getattr(self, key).as_dict() for key in REGISTRIES}
+        tables = {key: getattr(self, key).model_dump() for key in TABLES}
+        return {"title": self.title, **parts, **tables}
+
+    def to_toml(self) -> str:
+        """The recipe as TOML text."""
+        return write_toml(self.as_dict())
+
+    def override(self, overrides: Iterable[str]) -> Recipe:
+        """A copy with ``section.key=value`` applied."""
+        return Recipe.from_dict(apply_overrides(self.as_dict(), overrides))
+
+    def build_variant(self) -> Variant:
+        """The rules."""
+        return build("variant", self.variant)
+
+    def build_prior(self) -> latents.Prior:
+        """The simple distribution of z."""
+        return build("prior", self.prior)
+
+    def build_generator(self, condition_dim: int = 0) -> nn.Module:
+        """G, freshly initialised from torch's generator as it stands."""
+        G: nn.Module = build("generator", self.generator, **self.facts(condition_dim))
+        return G
+
+    def build_discriminator(self, condition_dim: int = 0) -> nn.Module:
+        """D, freshly initialised from torch's generator as it stands."""
+        D: nn.Module = build("discriminator", self.discriminator, **self.facts(condition_dim))
+        return D
+
+    def build_networks(self, condition_dim: int = 0) -> tuple[nn.Module, nn.Module]:
+        """G and D, in this order."""
+        return self.build_generator(condition_dim), self.build_discriminator(condition_dim)
+
+    def facts(self, condition_dim: int = 0) -> dict[str, int]:
+        """What networks are told beside their own settings."""
+        return {
+            "z_dim": self.build_prior().dim,
+            "image_size": self.data.image_size,
+            "channels": self.data.channels,
+            "condition_dim": condition_dim,
+            "outputs": self.build_variant().d_outputs,
+        }
+    def check(self) -> None:
+        """Construct everything without memory or data, so that what cannot be built is said at once."""
+        with torch.device("meta"):
+            G, D = self.build_networks()
+        if self.train.batch == 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in [*G.modules(), *D.modules()]):
+            raise BadConfig("train.batch = 1 cannot be: BatchNorm needs at least 2 pictures a turn.")
+
+
+def example(section: str) -> str:
+    """A valid override of that section, for messages."""
+    first = "name" if section in REGISTRIES else next(iter(TABLES[section].model_fields))
+    return f"{section}.{first}=..."
+
+
+def read_part(section: str, values: Mapping[str, Any]) -> Part:
+    """The part a section names, its other keys validated against the part's own settings."""
+    name = values.get("name", DEFAULT_PARTS[section])
+    if not isinstance(name, str):
+        raise BadConfig(f"{section}.name = {name!r} cannot be: it should be a name in quotes.")
+    if name.startswith(USER):
+        return Part(name, Settings())
+    schema = REGISTRIES[section].settings(name, GIVEN)
+    options = {key: value for key, value in values.items() if key != "name"}
+    return Part(name, validate(schema, options, section))
+
+
+def build(section: str, part: Part, **facts: Any) -> Any:
+    """Construct a part; a constructor's ``ValueError`` becomes a sentence that names the section."""
+    if part.name.startswith(USER):
+        raise BadConfig(f"The {section} of this run was given in Python ({part.name}): give it again, {section}=...")
+    try:
+        return REGISTRIES[section].build(part.name, dict(part.options), **facts)
+    except ValueError as error:
+        raise BadConfig(f"{section} {part.name!r} cannot be built: {error}.") from None
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come with the package, by name."""
+    folder = Path(str(files("leafwing.zoo")))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load_recipe(name_or_file: str, overrides: Iterable[str] = ()) -> Recipe:
+    """A shipped recipe by name, or any TOML file, with overrides applied and everything checked."""
+    known = shipped()
+    if name_or_file in known:
+        path = known[name_or_file]
+    elif name_or_file.endswith(".toml") or Path(name_or_file).is_file():
+        path = Path(name_or_file)
+    else:
+        raise BadConfig(f"No recipe is called {name_or_file!r}.{did_you_mean(name_or_file, known)}")
+    recipe = Recipe.from_dict(apply_overrides(read_toml(path), overrides))
+    recipe.check()
+    return recipe

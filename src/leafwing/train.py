@@ -1,0 +1,81 @@
+"""Rounds, then watchers: every side effect (log, sheets, averages, checkpoints) is a watcher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from leafwing.core import randomness
+from leafwing.game import Batch, Players, Terms, Variant, play_round
+
+Reals = Callable[[int], Tensor]
+"""turn -> real pictures [n, c, h, w] in [-1, 1]; turns are counted over the whole run."""
+
+
+@dataclass
+class Training:
+    """Everything the game is played with, and how far it got."""
+
+    variant: Variant
+    players: Players
+    reals: Reals
+    average: nn.Module
+    """A copy of G whose weights a watcher may average; samples are drawn from it."""
+    goal: int
+    """Rounds to play in all."""
+    n_d: int = 1
+    n_g: int = 1
+    step: int = 0
+    """Rounds played; one round is one round trip, whatever n_D is."""
+    images: int = 0
+    """Real pictures shown to D."""
+    before_round: Callable[[int], None] = lambda step: None
+    """Sets schedules: pure functions of the step."""
+
+
+class Watcher:
+    """Called before the first round, after every round, and at the end; overrides what it needs."""
+
+    def start(self, training: Training) -> None:
+        """Before the first round of this sitting; ``training.step`` is 0, or where a resumed run stands."""
+
+    def after_round(self, training: Training, log: Terms) -> None:
+        """After a round; ``log`` holds tensors not yet read from the device."""
+
+    def finish(self, training: Training) -> None:
+        """After the last round, also when the run was stopped early."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What must survive a stop: JSON-able values."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what was saved."""
+
+
+def fit(training: Training, watchers: Iterable[Watcher], stop: Callable[[], bool] = lambda: False) -> None:
+    """Play until ``training.goal`` rounds are done, or ``stop()`` says so after a round."""
+    watchers = list(watchers)
+    for watch in watchers:
+        watch.start(training)
+    while training.step < training.goal and not stop():
+        log = one_round(training)
+        for watch in watchers:
+            watch.after_round(training, log)
+    for watch in watchers:
+        watch.finish(training)
+
+
+def one_round(training: Training) -> Terms:
+    """Play one round and count it."""
+    step, n_d = training.step, training.n_d
+    training.before_round(step)
+    randomness.seed_networks(training.players.seed, step)
+    reals = [Batch(training.reals(step * n_d + turn)) for turn in range(n_d)]
+    log = play_round(training.variant, training.players, reals, step, training.n_g)
+    training.step += 1
+    training.images += sum(len(real.pictures) for real in reals)
+    return log

@@ -1,0 +1,48 @@
+"""The averaged generator: a running mean of G's weights, which draws cleaner pictures than G itself."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from leafwing.game import Terms
+from leafwing.train import Training, Watcher
+
+
+class Average(Watcher):
+    """Exponential moving average with a half-life counted in images, shorter early on.
+
+    Source: Karras et al. 2018, arXiv:1710.10196, Sec. 2 (averaged weights); the half-life in images and its ramp are
+    StyleGAN2's (Karras et al. 2020). Floating buffers (BatchNorm statistics) are averaged alike, others copied.
+
+    Args:
+        halflife_images: real images after which a weight's influence halves; 0 copies G each round.
+        ramp: early on, the half-life is at most this share of the images seen.
+    """
+
+    def __init__(self, halflife_images: float, ramp: float) -> None:
+        self.halflife, self.ramp = halflife_images, ramp
+        self._images = 0
+
+    def start(self, training: Training) -> None:
+        """Note where we stand; at step 0 the average is G itself."""
+        self._images = training.images
+
+    @torch.no_grad()
+    def after_round(self, training: Training, log: Terms) -> None:
+        """Move the average a little towards G."""
+        shown, self._images = training.images - self._images, training.images
+        halflife = min(self.halflife, self.ramp * training.images)
+        keep = 0.5 ** (shown / halflife) if halflife > 0 else 0.0
+        move(training.average, training.players.G, 1 - keep)
+
+
+def move(average: nn.Module, towards: nn.Module, share: float) -> None:
+    """``average += share * (towards - average)`` for floating tensors; the others are copied."""
+    old = [*average.parameters(), *average.buffers()]
+    new = [*towards.parameters(), *towards.buffers()]
+    floats = [(a, b) for a, b in zip(old, new, strict=True) if a.is_floating_point()]
+    torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], share)
+    for a, b in zip(old, new, strict=True):
+        if not a.is_floating_point():
+            a.copy_(b)

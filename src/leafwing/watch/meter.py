@@ -1,0 +1,132 @@
+"""Numbers of the game: gathered on the device each round, read every so many rounds, given to whoever shows them."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from leafwing.core.errors import LeafwingError
+from leafwing.game import Terms
+from leafwing.train import Training, Watcher
+
+Row = dict[str, float]
+"""One line of the log: step, images, seconds, images_per_s, memory_mb, and the named terms."""
+Sink = Callable[[Row, Training], None]
+
+
+class Diverged(LeafwingError):
+    """A loss or a gradient is no longer a number."""
+
+    exit_code = 1
+
+
+class Meter(Watcher):
+    """Mean of each term over the last ``every`` rounds, read from the device once, handed to the sinks.
+
+    Raises:
+        Diverged: when a term is NaN or infinite; nothing of that state is saved.
+    """
+
+    def __init__(self, every: int, sinks: Iterable[Sink]) -> None:
+        self.every, self.sinks = every, list(sinks)
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+        self._clock, self._images, self._seconds = 0.0, 0, 0.0
+
+    def start(self, training: Training) -> None:
+        """Start the clock."""
+        self._clock, self._images = time.perf_counter(), training.images
+
+    def after_round(self, training: Training, log: Terms) -> None:
+        """Add up; at the end of an interval, read and report."""
+        for name, value in log.items():
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+            self._counts[name] = self._counts.get(name, 0) + 1
+        if training.step % self.every == 0 or training.step == training.goal:
+            self._report(training)
+
+    def _report(self, training: Training) -> None:
+        names = list(self._sums)
+        means = torch.stack([self._sums[n].float() / self._counts[n] for n in names]).tolist()
+        now = time.perf_counter()
+        passed, shown = now - self._clock, training.images - self._images
+        self._seconds += passed
+        row: Row = {"step": training.step, "images": training.images, "seconds": round(self._seconds, 3)}
+        row |= {"images_per_s": round(shown / max(passed, 1e-9), 2), "memory_mb": round(peak_memory_mb(), 1)}
+        row |= dict(zip(names, means, strict=True))
+        self._clock, self._images, self._sums, self._counts = now, training.images, {}, {}
+        for sink in self.sinks:
+            sink(row, training)
+        bad = [name for name in names if not abs(row[name]) < float("inf")]
+        if bad:
+            raise Diverged(
+                f"Training diverged before step {training.step}: {', '.join(bad)} is no longer a number. "
+                "Lower optimizer.*.lr, or add variant.r1_gamma; earlier checkpoints are kept."
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Seconds of training so far."""
+        return {"seconds": self._seconds}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on counting seconds."""
+        self._seconds = float(state["seconds"])
+
+
+def peak_memory_mb() -> float:
+    """Most memory the process ever held, and on a GPU most that torch did, in MB."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated() / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+class JsonLines:
+    """``metrics.jsonl``: one JSON object a line. A resumed run drops the lines after its checkpoint."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path = path
+        if path.exists():
+            kept = [line for line in read_rows(path) if line["step"] <= step]
+            path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+
+    def __call__(self, row: Row, training: Training) -> None:
+        """Append a line."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The lines of a metrics file; a torn last line is dropped."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
+
+
+def tensorboard(folder: Path) -> Sink | None:
+    """A sink that writes TensorBoard events, where that package is installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+
+    def write(row: Row, training: Training) -> None:
+        for name, value in row.items():
+            if name != "step":
+                writer.add_scalar(name, value, training.step)  # type: ignore[no-untyped-call]
+        writer.flush()  # type: ignore[no-untyped-call]
+
+    return write

@@ -1,0 +1,105 @@
+"""Sheets of pictures from the same z as training goes on, and a time-lapse over them."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from leafwing.core import pictures, randomness
+from leafwing.core.errors import LeafwingError
+from leafwing.game import Terms, call
+from leafwing.train import Training, Watcher
+
+LECTURE_STEPS = (100, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
+"""The rounds after which the lecture looks at its samples (R72)."""
+GAP = 2
+
+
+def is_sheet_step(step: int) -> bool:
+    """Whether a sheet is drawn after so many rounds: 0, then 1 2 3 5 7 times a power of ten from 10 on.
+
+    Independent of how long the run will be, so that a resumed run goes on with the same grid. Holds all of
+    :data:`LECTURE_STEPS`.
+    """
+    digits = str(step)
+    return step == 0 or (step >= 10 and digits[0] in "12357" and set(digits[1:]) == {"0"})
+
+
+class Samples(Watcher):
+    """Draws ``count`` pictures from fixed z with the averaged generator.
+
+    Args:
+        folder: gets ``step-00000100.png`` and so on, and at the end ``timeline.png``, ``.gif``, ``.mp4``.
+        count: pictures on a sheet.
+    """
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self.folder, self.count = folder, count
+
+    def start(self, training: Training) -> None:
+        """The sheet of step 0: what an untrained generator draws."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if training.step == 0:
+            self.draw(training)
+
+    def after_round(self, training: Training, log: Terms) -> None:
+        """A sheet at the steps of the grid."""
+        if is_sheet_step(training.step) or training.step == training.goal:
+            self.draw(training)
+
+    def finish(self, training: Training) -> None:
+        """The time-lapse."""
+        make_timelapse(self.folder, training.step)
+
+    def draw(self, training: Training) -> None:
+        """Save the sheet of this step."""
+        columns = math.ceil(math.sqrt(self.count))
+        image = pictures.sheet(pictures.to_uint8(self.sample(training)), columns, gap=GAP)
+        about = {
+            "Software": "Leafwing: pictures made by a generator",
+            "leafwing:step": str(training.step),
+            "leafwing:rows": str(math.ceil(self.count / columns)),
+        }
+        pictures.save_png(image, self.folder / f"step-{training.step:08}.png", about)
+
+    @torch.no_grad()
+    def sample(self, training: Training) -> torch.Tensor:
+        """The fixed z through the averaged generator, in evaluation mode, eight at a time."""
+        players, G = training.players, training.average
+        z = players.prior.sample(self.count, randomness.stream(players.seed, 0, "sheet"))
+        device = next(G.parameters()).device
+        G.eval()
+        parts = [call(G, part.to(device), None).float().cpu() for part in z.split(8)]
+        G.train()
+        return torch.cat(parts)
+
+
+def sheets(folder: Path) -> list[tuple[int, Path]]:
+    """The sheets in a folder with their steps, in order of steps."""
+    found = [(re.fullmatch(r"step-(\d+)\.png", path.name), path) for path in folder.glob("step-*.png")]
+    return sorted((int(match[1]), path) for match, path in found if match)
+
+
+def make_timelapse(folder: Path, last: int) -> None:
+    """``timeline.gif`` and ``.mp4`` over all sheets up to step ``last``, and ``timeline.png`` with a row of each."""
+    steps = [(step, Image.open(path)) for step, path in sheets(folder) if step <= last]
+    if not steps:
+        return
+    rows = [(f"{step:,} rounds", top_row(image)) for step, image in steps]
+    pictures.captioned(rows, columns=1).save(folder / "timeline.png")
+    frames = [pictures.captioned([(f"{step:,} rounds", image)], columns=1) for step, image in steps]
+    pictures.save_gif(frames, folder / "timeline.gif", fps=2, hold_last_s=3)
+    try:
+        pictures.save_mp4([*frames, *frames[-1:] * 5], folder / "timeline.mp4", fps=2)
+    except LeafwingError:
+        pass  # the film needs the optional extra "video"; the GIF shows the same
+
+
+def top_row(sheet: Image.Image) -> Image.Image:
+    """The first row of a sheet, which says itself how many rows it has."""
+    rows = int(sheet.info.get("leafwing:rows", 1))
+    return sheet.crop((0, 0, sheet.width, sheet.height // rows))

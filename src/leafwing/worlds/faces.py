@@ -1,0 +1,138 @@
+"""The faces world: anime faces drawn by program, so that the truth behind every picture is known."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .faces_draw import draw
+from .faces_factors import (
+    BACKGROUNDS,
+    BANGS,
+    COLOURS,
+    EYE_COLOURS,
+    FACTORS,
+    HAIR_COLOURS,
+    HAIR_STYLES,
+    ORNAMENTS,
+    OUTFITS,
+    SKINS,
+    Face,
+    draw_factors,
+)
+
+__all__ = [
+    "BACKGROUNDS", "BANGS", "COLOURS", "EYE_COLOURS", "FACTORS", "HAIR_COLOURS", "HAIR_STYLES", "ORNAMENTS",
+    "OUTFITS", "SKINS", "Face", "Faces", "draw",
+]  # fmt: skip
+
+CHUNK = 64
+"""Pictures that one worker draws between two reports."""
+
+WORTH_PROCESSES = 1500
+"""Below so many pictures (at 64 px) starting processes costs more than it saves."""
+
+
+class Faces:
+    """An endless set of faces: picture `index` of a seed is the same for ever.
+
+    Attributes:
+        name: Name of the world.
+        version: Changes whenever any pixel changes.
+        channels: Colour channels of a picture.
+        min_size: Smallest side of a picture.
+    """
+
+    name = "faces"
+    version = 1
+    channels = 3
+    min_size = 16
+
+    def __init__(self, seed: int = 0) -> None:
+        """Args: seed: chooses the world, 0 or more; worlds of different seeds share no face."""
+        if seed < 0:
+            raise ValueError(f"seed is {seed}, it must be 0 or more.")
+        self.seed = seed
+
+    def factors(self, index: int) -> Face:
+        """The factors of face `index` (0 or more)."""
+        if index < 0:
+            raise ValueError(f"index is {index}, faces are counted from 0.")
+        return draw_factors(self.seed, int(index))
+
+    def picture(self, index: int, size: int = 64) -> NDArray[np.uint8]:
+        """Face `index` as uint8 [size, size, 3], RGB; `size` is 16 or more."""
+        return draw(self.factors(index), size)
+
+    def render(
+        self,
+        indices: Sequence[int] | NDArray[np.integer],
+        size: int = 64,
+        workers: int | None = None,
+        out: NDArray[np.uint8] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> NDArray[np.uint8]:
+        """Draws many faces.
+
+        Args:
+            indices: Which faces, n numbers of 0 or more.
+            size: Side of a picture in pixels, 16 or more.
+            workers: Processes to draw with; 1 draws here; None chooses by the work and the cores.
+            out: Array to write into, uint8 [n, size, size, 3], for example a memory map.
+            progress: Called with the number of pictures just finished.
+
+        Returns:
+            The pictures, uint8 [n, size, size, 3]; `out` itself if given. The result does not depend on `workers`.
+        """
+        wanted = [int(index) for index in indices]
+        if size < self.min_size:
+            raise ValueError(f"size is {size}, a face needs at least {self.min_size} pixels.")
+        if wanted and min(wanted) < 0:
+            raise ValueError(f"index is {min(wanted)}, faces are counted from 0.")
+        shape = (len(wanted), size, size, 3)
+        pictures = np.empty(shape, np.uint8) if out is None else out
+        if pictures.shape != shape or pictures.dtype != np.uint8:
+            raise ValueError(f"out is {pictures.dtype} {pictures.shape}, it must be uint8 {shape}.")
+        chunks = [wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK)]
+        work = partial(_draw_chunk, self.seed, size)
+        count = _choose_workers(workers, len(wanted), size, len(chunks))
+        if count == 1:
+            _collect(map(work, chunks), pictures, progress)
+        else:
+            # not "fork": the caller may hold threads of torch, which a forked child would find frozen
+            with multiprocessing.get_context("spawn").Pool(count) as pool:
+                _collect(pool.imap(work, chunks), pictures, progress)
+        return pictures
+
+
+def _draw_chunk(seed: int, size: int, indices: list[int]) -> NDArray[np.uint8]:
+    """Some faces, uint8 [n, size, size, 3]; runs in a worker."""
+    return np.stack([draw(draw_factors(seed, index), size) for index in indices])
+
+
+def _collect(
+    chunks: Iterable[NDArray[np.uint8]], pictures: NDArray[np.uint8], progress: Callable[[int], None] | None
+) -> None:
+    """Writes the chunks one after another into `pictures` and reports each."""
+    start = 0
+    for chunk in chunks:
+        pictures[start : start + len(chunk)] = chunk
+        start += len(chunk)
+        if progress is not None:
+            progress(len(chunk))
+
+
+def _choose_workers(workers: int | None, count: int, size: int, chunks: int) -> int:
+    """How many processes to use: never more than there are chunks of work."""
+    if workers is None:
+        heavy = count * max(1.0, (size / 64) ** 2) >= WORTH_PROCESSES
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+        workers = workers if heavy else 1
+    if workers < 1:
+        raise ValueError(f"workers is {workers}, it must be 1 or more.")
+    return max(1, min(workers, chunks))

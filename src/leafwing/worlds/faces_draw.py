@@ -1,0 +1,354 @@
+"""Drawing of the faces world: from the factors of a face to its pixels, back to front."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from . import faces_hair
+from .faces_factors import Face, check
+from .faces_pen import MIRROR, Colour, Pen, Points, circle, gradient, hard_mask, lay, mix, smooth
+
+
+class Skin(NamedTuple):
+    """The colours of skin."""
+
+    base: Colour
+    shade: Colour
+    line: Colour
+
+
+_SKIN: dict[str, Skin] = {
+    "fair": Skin((255, 240, 230), (246, 204, 194), (150, 92, 88)),
+    "light": Skin((255, 229, 211), (240, 186, 166), (144, 82, 72)),
+    "warm": Skin((252, 214, 184), (226, 164, 132), (130, 70, 54)),
+    "tan": Skin((228, 178, 138), (190, 130, 94), (104, 56, 40)),
+    "dark": Skin((200, 144, 108), (156, 100, 74), (82, 42, 32)),
+}
+
+# dark (top of the iris), bright (its bottom)
+_EYES: dict[str, tuple[Colour, Colour]] = {
+    "aqua": ((0, 112, 128), (96, 236, 232)),
+    "black": ((18, 16, 24), (74, 70, 86)),
+    "blue": ((20, 44, 150), (84, 150, 255)),
+    "brown": ((74, 34, 16), (178, 104, 54)),
+    "gray": ((70, 74, 86), (176, 182, 196)),
+    "green": ((10, 86, 40), (96, 216, 92)),
+    "orange": ((168, 66, 0), (255, 164, 44)),
+    "pink": ((190, 44, 112), (255, 150, 204)),
+    "purple": ((70, 24, 132), (178, 108, 246)),
+    "red": ((132, 4, 20), (250, 52, 54)),
+    "yellow": ((160, 116, 0), (255, 232, 70)),
+}
+
+_PALETTE: dict[str, Colour] = {
+    "white": (246, 246, 248),
+    "cream": (252, 238, 208),
+    "rose": (250, 206, 214),
+    "peach": (255, 214, 186),
+    "mint": (200, 238, 214),
+    "sky": (184, 220, 250),
+    "lavender": (218, 206, 246),
+    "slate": (126, 138, 160),
+    "navy": (52, 66, 118),
+    "wine": (134, 48, 72),
+}
+
+_WHITE: Colour = (255, 255, 255)
+_LASH: Colour = (38, 22, 34)
+
+
+def draw(face: Face, size: int) -> NDArray[np.uint8]:
+    """Draws one face.
+
+    Args:
+        face: The factors; a hand-made one is checked.
+        size: Side of the picture in pixels, 16 or more. Every size shows the same drawing.
+
+    Returns:
+        The picture, uint8 [size, size, 3], RGB.
+
+    Raises:
+        ValueError: An unknown name, a factor out of range or a size below 16.
+    """
+    if size < 16:
+        raise ValueError(f"size is {size}, a face needs at least 16 pixels.")
+    check(face)
+    pen = Pen(size, face.turn, face.tilt, face.scale, (face.shift_x, face.shift_y))
+    hair = faces_hair.tones(face)
+    skin = _SKIN[face.skin]
+
+    _draw_background(pen, face)
+    faces_hair.draw_back(pen, face, hair)
+    _draw_body(pen, face, skin)
+    faces_hair.draw_braids(pen, face, hair)
+    head = _draw_head(pen, face, skin)
+    front = faces_hair.front(pen, face)
+    pen.pour(faces_hair.shadow(pen, front, head), skin[1])
+    _draw_cheeks(pen, face)
+    _draw_nose(pen, skin)
+    _draw_mouth(pen, face, skin)
+    for side, colour in ((-1, face.left_eye), (1, face.right_eye)):
+        _draw_eye(pen, face, skin, side, colour)
+    faces_hair.draw_front(pen, face, hair, front)
+    _draw_brows(pen, face, hair.line)
+    if face.glasses:
+        _draw_glasses(pen)
+    faces_hair.draw_ornament(pen, face)
+    return pen.picture()
+
+
+# ---- behind the head ----
+
+_CLOUDS = ((0.08, 0.30, 0.12), (0.2, 0.36, 0.09), (0.95, 0.18, 0.11), (0.84, 0.24, 0.08), (0.98, 0.62, 0.1))
+"""Middle x, middle y and half width, in shares of the picture's side."""
+
+
+def _draw_background(pen: Pen, face: Face) -> None:
+    """The background does not move with the head: it is drawn in shares of the picture's side."""
+    colour = _PALETTE[face.background_colour]
+    light, deep = mix(colour, _WHITE, 0.55), mix(colour, (70, 60, 120), 0.22)
+    side, ink = pen.side, pen.ink
+    if face.background in ("gradient", "sky"):
+        pen.image.paste(gradient(side, side, colour, light), (0, 0))
+    elif face.background == "glow":
+        pen.image.paste(_glow(light, deep).resize((side, side), Image.Resampling.BILINEAR), (0, 0))
+    else:
+        pen.image.paste(colour, (0, 0, side, side))
+    if face.background == "stripes":
+        for x in range(-side, side, side // 4):
+            ink.polygon([x, side, x + side // 8, side, x + side // 8 + side, 0, x + side, 0], fill=light)
+    elif face.background == "dots":
+        step, radius = side / 6, side / 22
+        for row in range(7):
+            for column in range(7):
+                x, y = (column + 0.5 * (row % 2)) * step, row * step
+                ink.ellipse((x - radius, y - radius, x + radius, y + radius), fill=light)
+    elif face.background == "sky":
+        for x, y, r in _CLOUDS:
+            ink.ellipse((side * (x - r), side * (y - 0.6 * r), side * (x + r), side * (y + 0.6 * r)), fill=_WHITE)
+
+
+def _glow(light: Colour, deep: Colour) -> Image.Image:
+    """A small picture, light in the middle; it is smooth, so it may be enlarged."""
+    image = Image.new("RGB", (64, 64), light)
+    image.paste(deep, (0, 0), Image.radial_gradient("L").reduce(4))
+    return image
+
+
+_SHOULDERS = lay([(-0.60, 0.75), (-0.52, 0.54), (-0.30, 0.455), (-0.11, 0.41), (0.11, 0.41), (0.30, 0.455),
+                       (0.52, 0.54), (0.60, 0.75)], 0.0)  # fmt: skip
+_NECK = lay([(-0.095, 0.2), (0.095, 0.2), (0.095, 0.40), (0.15, 0.435), (0.0, 0.56), (-0.15, 0.435),
+              (-0.095, 0.40)], 0.02)  # fmt: skip
+_CHIN_SHADOW = lay([(-0.095, 0.2), (0.095, 0.2), (0.095, 0.385), (0.0, 0.425), (-0.095, 0.385)], 0.04)
+_COLLARS: dict[str, Points] = {
+    "sailor": lay([(0.10, 0.395), (0.30, 0.445), (0.28, 0.60), (0.0, 0.60)], 0.04),
+    "shirt": lay([(0.09, 0.385), (0.185, 0.43), (0.15, 0.53), (0.0, 0.50)], 0.04),
+    "hoodie": smooth(
+        lay([(0.10, 0.37), (0.25, 0.40), (0.31, 0.5), (0.14, 0.56), (0.0, 0.58), (0.11, 0.48)], 0.04),
+        closed=True,
+        steps=3,
+    ),
+}
+_KNOT = lay([(0, 0.5), (0.09, 0.47), (0.09, 0.57), (0, 0.53), (-0.09, 0.57), (-0.09, 0.47)], 0.06)
+
+
+def _draw_body(pen: Pen, face: Face, skin: Skin) -> None:
+    """Shoulders, neck and collar; they turn less than the face, since they lie at the axis."""
+    cloth = _PALETTE[face.outfit_colour]
+    dark = mix(cloth, (40, 24, 60), 0.6)
+    pen.shape(pen.curve(_SHOULDERS, steps=3), cloth, dark, 0.008)
+    neck = pen.at(_NECK)
+    pen.fill(neck, skin.base)
+    pen.fill(pen.at(_CHIN_SHADOW), skin.shade)
+    pen.line(neck[1:4], skin.line, 0.006)
+    pen.line(neck[[5, 6, 0]], skin.line, 0.006)
+    if face.outfit == "plain":
+        return
+    accent = _WHITE if sum(cloth) < 560 else mix(cloth, (60, 90, 190), 0.6)
+    for s in (-1, 1):
+        flap = pen.at(_COLLARS[face.outfit] * MIRROR[s])
+        pen.shape(flap, mix(cloth, _WHITE, 0.25) if face.outfit == "hoodie" else accent, dark)
+    if face.outfit == "sailor":
+        pen.fill(pen.at(_KNOT), (214, 52, 70))
+
+
+# ---- the head ----
+
+# right half of the face's outline with depths, from the temple over cheek and jaw to the chin
+_JAW = [(0.258, -0.12, 0.03), (0.268, 0.02, 0.03), (0.252, 0.12, 0.05), (0.2, 0.215, 0.10), (0.115, 0.288, 0.15),
+        (0.038, 0.325, 0.18)]  # fmt: skip
+_OUTLINE = np.array(
+    [(0.0, -0.3, 0.1), (0.17, -0.26, 0.06), *_JAW, *((-x, y, z) for x, y, z in _JAW[::-1]), (-0.17, -0.26, 0.06)]
+)
+# when the head turns, the far outline is a line further to the front of the cheek
+_FAR = np.column_stack([np.zeros((len(_OUTLINE), 2)), np.sign(_OUTLINE[:, 0]) * (np.abs(_OUTLINE[:, 0]) > 0.18)])
+_EAR = lay([(0.25, -0.02), (0.295, -0.035), (0.31, 0.02), (0.285, 0.085), (0.25, 0.09)], 0.0)
+
+
+def _draw_head(pen: Pen, face: Face, skin: Skin) -> Image.Image:
+    """Ears and face; returns the face's mask."""
+    for s in (-1, 1):
+        if s * face.turn < 0.4:  # the far ear is hidden
+            pen.shape(pen.curve(_EAR * MIRROR[s], closed=True, steps=3), skin.shade, skin.line, 0.006)
+    outline = pen.curve(_OUTLINE + np.maximum(0, _FAR * face.turn) * 0.12, closed=True)
+    mask, ink = pen.mask()
+    pen.fill(outline, 1, ink)
+    pen.pour(mask, skin.base, mix(skin.base, skin.shade, 0.3))
+    # the jaw on the side turned away from us lies in a soft shadow: the face without itself, moved to the light
+    edge = mask.copy()
+    side = -1 if face.turn >= 0 else 1
+    pen.fill(outline - np.array([side * 0.03, 0.012]) * pen.unit, 0, ImageDraw.Draw(edge))
+    pen.pour(edge, mix(skin.base, skin.shade, 0.75))
+    pen.line(outline, skin.line, 0.008, closed=True)
+    return mask
+
+
+_CHEEKS = lay([(-0.175, 0.135), (0.175, 0.135)])
+_NOSE = np.array([(0.0, 0.118, 0.28), (0.012, 0.142, 0.295), (-0.004, 0.15, 0.28)])
+
+
+def _draw_cheeks(pen: Pen, face: Face) -> None:
+    colour: Colour = (255, 110, 110) if face.skin != "dark" else (224, 84, 74)
+    for centre in pen.at(_CHEEKS):
+        pen.spot(centre, 0.15, 0.1, colour, 0.7 * face.blush)
+
+
+def _draw_nose(pen: Pen, skin: Skin) -> None:
+    pen.stroke(pen.curve(_NOSE), mix(skin.shade, skin.line, 0.75), (0.003, 0.011, 0.003))
+
+
+_LIPS = np.array([(-1.0, -0.4), (-0.5, 0.4), (0.0, 0.6), (0.5, 0.4), (1.0, -0.4)])
+
+
+def _draw_mouth(pen: Pen, face: Face, skin: Skin) -> None:
+    """One curve that bends from a slight frown to a smile, then opens downwards into a laugh."""
+    smile = min(1.0, face.mouth / 0.45)
+    opening = max(0.0, face.mouth - 0.45) / 0.55
+    half = 0.042 + 0.022 * smile + 0.022 * opening
+    y, bend = 0.222 - 0.012 * opening, -0.012 + 0.034 * smile
+    line = mix(skin.line, (90, 20, 30), 0.4)
+    upper = pen.curve(lay(_LIPS * (half, bend) + (0, y)))
+    if opening > 0:
+        corner, low = y - 0.4 * bend, y + 0.6 * bend + 0.085 * opening
+        side = y + 0.65 * (low - y)
+        lower = pen.curve(lay(
+            [(half, corner), (0.72 * half, side), (0, low), (-0.72 * half, side), (-half, corner)]
+        ))  # fmt: skip
+        pen.fill(np.concatenate([upper, lower]), (178, 48, 58))
+        if opening > 0.35:
+            tongue = circle(16) * (0.5 * half, 0.028 * opening) + (0, low - 0.032 * opening)
+            pen.fill(pen.at(lay(tongue)), (244, 130, 128))
+        pen.line(lower, line, 0.006)
+    pen.stroke(upper, line, (0.004, 0.012, 0.004))
+
+
+# ---- the eyes ----
+
+_EYE_X = 0.165
+# One open eye of the right half around its middle. The upper lid comes with the tip of its wing (sixth point) and
+# the crease above it (the last four), which follow it down when the eye closes.
+_UPPER = np.array([(-0.078, 0.018), (-0.066, -0.036), (-0.028, -0.080), (0.022, -0.084), (0.062, -0.046), (0.084, 0.002),
+                   (0.100, -0.010), (-0.062, -0.062), (-0.024, -0.106), (0.026, -0.110), (0.066, -0.072)])  # fmt: skip
+_LOWER = np.array([(0.084, 0.002), (0.07, 0.05), (0.03, 0.084), (-0.025, 0.084), (-0.062, 0.057), (-0.078, 0.018)])
+_CLOSED = np.array([(-0.08, 0.012), (-0.045, 0.042), (0.0, 0.052), (0.05, 0.04), (0.088, 0.002)])
+_BROW = np.array([(-0.068, -0.120), (-0.01, -0.140), (0.05, -0.138), (0.090, -0.114)])
+# the round parts of an eye: half width, half height, x and y from its middle; the last two are the highlights
+_PARTS = ((0.060, 0.082, 0.0, 0.0), (0.052, 0.074, 0.0, 0.0), (0.022, 0.035, 0.0, 0.0),
+          (0.030, 0.014, 0.0, 0.050), (0.019, 0.024, -0.022, -0.034), (0.009, 0.011, 0.024, 0.028))  # fmt: skip
+
+
+def _both(points: Points) -> dict[int, Points]:
+    """Points [k, 2] around the middle of the right eye to head points [k, 3] of either eye."""
+    right = lay(points + (_EYE_X, 0))
+    return {side: right * MIRROR[side] for side in (-1, 1)}
+
+
+def _round_parts(side: int) -> Points:
+    """The round parts as head points; the light comes from the picture's left in both eyes: no mirroring there."""
+    return np.concatenate([lay(circle(24) * (w, h) + (side * _EYE_X + x, y)) for w, h, x, y in _PARTS])
+
+
+_UPPERS, _LOWERS, _ARCS, _BROWS = _both(_UPPER), _both(_LOWER), _both(_CLOSED), _both(_BROW)
+_ROUNDS = {side: _round_parts(side) for side in (-1, 1)}
+
+
+def _slant(face: Face, side: int, points: Points) -> Points:
+    """Raises or lowers the outer corner: a shear around the middle of the eye; changes `points` in place."""
+    points[:, 1] -= 0.16 * face.eye_slant * (side * points[:, 0] - _EYE_X)
+    return points
+
+
+def _draw_eye(pen: Pen, face: Face, skin: Skin, side: int, colour: str) -> None:
+    if face.eyes_open < 0.2:
+        arc = pen.curve(_slant(face, side, _ARCS[side].copy()), steps=6)
+        pen.stroke(arc, _LASH, (0.006, 0.026, 0.022, 0.008))
+        return
+    upper, lower = _UPPERS[side].copy(), _LOWERS[side].copy()
+    # the upper lid falls, the lower one rises a little; their corners stay together
+    upper[:, 1] = upper[:, 1] * face.eyes_open + 0.062 * (1 - face.eyes_open)
+    lower[:, 1] *= 0.7 + 0.3 * face.eyes_open
+    upper[0], upper[5] = lower[-1], lower[0]
+    top, bottom = pen.at(_slant(face, side, upper)), pen.at(_slant(face, side, lower))
+    lid, under = smooth(top[:6]), smooth(bottom)
+    _paste_eyeball(pen, face, side, colour, lid, under)
+    lash = np.concatenate([lid, top[6:7]])
+    pen.stroke(lash, _LASH, (0.008, 0.022, 0.030, 0.030, 0.026, 0.004))
+    pen.stroke(under[:20], mix(_LASH, skin.line, 0.45), (0.016, 0.008, 0.004))
+    pen.stroke(smooth(top[7:]), mix(skin.shade, skin.line, 0.6), (0.002, 0.007, 0.002))
+
+
+def _paste_eyeball(pen: Pen, face: Face, side: int, colour: str, lid: Points, under: Points) -> None:
+    """White, iris, pupil and highlights, cut out by the lids."""
+    outline = np.concatenate([lid, under])
+    left, top = (int(low) - 1 for low in outline.min(0).tolist())
+    right, bottom = (int(high) + 2 for high in outline.max(0).tolist())
+    width, height = right - left, bottom - top
+    corner = np.array([left, top])
+    dark, bright = _EYES[colour]
+    ball = Image.new("RGB", (width, height), (252, 252, 255))
+    ink = ImageDraw.Draw(ball)
+    # the upper lid's shadow on the white
+    pen.fill(np.concatenate([lid, lid[::-1] + (0, 0.03 * pen.unit)]) - corner, (206, 206, 226), ink)
+
+    # the eyes look ahead of the head a little
+    look = (0.014 * face.turn - 0.004 * side, 0.006, 0.0)
+    parts = pen.at(_slant(face, side, _ROUNDS[side] + look)) - corner
+    rim, iris, pupil, crescent, big, small = parts.reshape(len(_PARTS), -1, 2)
+    pen.fill(rim, mix(dark, (10, 4, 20), 0.55), ink)
+    hole, hole_ink = hard_mask(width, height)
+    pen.fill(iris, 1, hole_ink)
+    ball.paste(gradient(width, height, dark, bright, 0.1, 0.75), (0, 0), hole)
+    pen.fill(pupil, mix(dark, (8, 4, 16), 0.7), ink)
+    pen.fill(crescent, mix(bright, _WHITE, 0.35), ink)
+    pen.fill(big, _WHITE, ink)
+    pen.fill(small, _WHITE, ink)
+    cut, cut_ink = hard_mask(width, height)
+    pen.fill(outline - corner, 1, cut_ink)
+    pen.image.paste(ball, (left, top), cut)
+
+
+def _draw_brows(pen: Pen, face: Face, colour: Colour) -> None:
+    """Brows lie over the hair, as the genre has it; a serious mouth pulls their inner ends down."""
+    frown = 0.022 * (1 - min(1.0, face.mouth / 0.4))
+    raised = -0.014 * max(0.0, face.mouth - 0.5)
+    for side in (-1, 1):
+        brow = _BROWS[side].copy()
+        brow[:, 1] += (frown, raised, raised, 0.0)
+        pen.stroke(pen.curve(_slant(face, side, brow), steps=6), colour, (0.010, 0.015, 0.012, 0.004))
+
+
+_FRAMES = _both(
+    np.array([(-0.096, -0.042), (0.0, -0.076), (0.1, -0.05), (0.104, 0.06), (0.0, 0.122), (-0.09, 0.084)])
+)
+_BRIDGE = np.array([(-0.068, 0.0, 0.26), (0.0, -0.014, 0.29), (0.068, 0.0, 0.26)])
+
+
+def _draw_glasses(pen: Pen) -> None:
+    colour: Colour = (70, 44, 60)
+    for frame in _FRAMES.values():
+        pen.line(pen.curve(frame, closed=True, steps=4), colour, 0.011, closed=True)
+    pen.line(pen.curve(_BRIDGE), colour, 0.011)

@@ -1,0 +1,362 @@
+"""Hair of the faces world: what falls behind the head, what frames the face, bangs, and what is worn in them."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageChops
+
+from .faces_factors import Face
+from .faces_pen import MIRROR, Colour, Pen, Points, circle, lay, mix, smooth, surface
+
+# lit, base, shade: the light comes from above, so the lit colour is at the top
+_HAIR: dict[str, tuple[Colour, Colour, Colour]] = {
+    "aqua": ((150, 242, 236), (76, 204, 208), (34, 136, 158)),
+    "black": ((84, 82, 104), (44, 42, 58), (22, 20, 34)),
+    "blonde": ((255, 240, 160), (248, 212, 92), (206, 148, 52)),
+    "blue": ((120, 172, 252), (58, 106, 222), (32, 56, 154)),
+    "brown": ((186, 128, 88), (134, 82, 50), (82, 44, 30)),
+    "gray": ((190, 192, 202), (138, 140, 154), (90, 90, 110)),
+    "green": ((142, 224, 122), (70, 168, 76), (34, 108, 62)),
+    "orange": ((255, 190, 110), (246, 138, 44), (190, 84, 24)),
+    "pink": ((255, 206, 224), (252, 152, 190), (210, 90, 142)),
+    "purple": ((196, 150, 242), (140, 88, 206), (84, 46, 144)),
+    "red": ((246, 106, 94), (208, 40, 46), (132, 18, 38)),
+    "white": ((252, 252, 255), (226, 229, 242), (164, 169, 198)),
+}
+
+_RED: Colour = (226, 58, 84)
+_BLUE: Colour = (64, 110, 214)
+
+
+class Tones(NamedTuple):
+    """The colours one head of hair is drawn with."""
+
+    lit: Colour
+    base: Colour
+    shade: Colour
+    line: Colour
+
+
+def tones(face: Face) -> Tones:
+    """The colours of this face's hair."""
+    other: Colour = (255, 255, 255) if face.hair_tone > 0 else (20, 10, 30)
+    lit, base, shade = (mix(colour, other, 0.14 * abs(face.hair_tone)) for colour in _HAIR[face.hair_colour])
+    return Tones(lit, base, shade, mix(shade, (24, 12, 30), 0.55))
+
+
+def _ornament_colour(face: Face) -> Colour:
+    return _BLUE if face.hair_colour in ("red", "pink", "orange") else _RED
+
+
+def _side(face: Face) -> int:
+    """The side of the picture (-1 left, 1 right) where a side tail sits and the hair parts."""
+    return 1 if face.parting >= 0 else -1
+
+
+def _wobble(face: Face, k: float) -> float:
+    """A small fixed irregularity in -1 to 1 for strand `k`."""
+    return math.sin(12.9898 * k + 40 * face.strands)
+
+
+# ---- behind the head ----
+
+# Outlines, right half from the crown down; the left half is its mirror image.
+_BACK: dict[str, list[tuple[float, float]]] = {
+    "bob": [(0.0, -0.415), (0.19, -0.37), (0.325, -0.22), (0.365, -0.02), (0.385, 0.15), (0.375, 0.27), (0.30, 0.345),
+            (0.2, 0.33), (0.0, 0.32)],
+    "long": [(0.0, -0.415), (0.19, -0.37), (0.32, -0.22), (0.355, -0.02), (0.385, 0.2), (0.41, 0.42), (0.42, 0.75),
+             (0.0, 0.75)],
+    "wavy": [(0.0, -0.425), (0.2, -0.385), (0.335, -0.24), (0.375, -0.1), (0.36, 0.02), (0.43, 0.14), (0.39, 0.25),
+             (0.47, 0.38), (0.42, 0.5), (0.5, 0.75), (0.0, 0.75)],
+    "short": [(0.0, -0.38), (0.19, -0.345), (0.31, -0.22), (0.325, -0.04), (0.29, 0.12), (0.2, 0.24), (0.0, 0.26)],
+    "twin_tails": [(0.0, -0.405), (0.19, -0.365), (0.31, -0.23), (0.325, -0.06), (0.3, 0.1), (0.25, 0.22),
+                   (0.0, 0.26)],
+    "braids": [(0.0, -0.405), (0.19, -0.365), (0.315, -0.22), (0.345, -0.04), (0.345, 0.12), (0.3, 0.26),
+               (0.0, 0.3)],
+    "buns": [(0.0, -0.405), (0.19, -0.365), (0.31, -0.23), (0.325, -0.06), (0.3, 0.1), (0.25, 0.2), (0.0, 0.24)],
+}  # fmt: skip
+_BACK["side_tail"] = _BACK["twin_tails"]
+
+
+def _mirrored(half: list[tuple[float, float]]) -> Points:
+    """The closed outline of which `half` is the right side, from the crown (x = 0) to the bottom (x = 0)."""
+    right = lay(half, -0.02)
+    return np.concatenate([right, right[-2:0:-1] * MIRROR[-1]])
+
+
+_OUTLINES: dict[str, Points] = {style: _mirrored(half) for style, half in _BACK.items()}
+
+# the parts of the back hair that are seen between cheeks and shoulders lie in the dark
+_INSIDE = lay([(-0.25, 0.08), (0.25, 0.08), (0.25, 0.26), (0.15, 0.315), (-0.15, 0.315), (-0.25, 0.26)], 0.0)
+
+_TAIL = lay([(0.25, -0.25), (0.33, -0.29), (0.425, -0.2), (0.455, 0.02), (0.455, 0.26), (0.425, 0.52),
+                  (0.385, 0.38), (0.36, 0.2), (0.35, 0.02), (0.31, -0.12)], -0.03)  # fmt: skip
+_BUN = lay(circle() * 0.12 + (0.245, -0.335), -0.03)
+
+# spikes of short hair, right half: place on the skull in degrees from the top, length, droop in degrees
+_SPIKES = ((16, 0.085, 16), (44, 0.12, 18), (68, 0.135, 20), (92, 0.13, 20), (116, 0.115, 16), (140, 0.07, 8))
+
+
+def draw_back(pen: Pen, face: Face, hair: Tones) -> None:
+    """Everything of the hair that lies behind the neck and the face."""
+    shapes: list[Points] = [pen.curve(_OUTLINES[face.hair_style], closed=True, steps=4)]
+    sides = _tail_sides(face)
+    shapes += [pen.curve(_TAIL * MIRROR[s], closed=True, steps=4) for s in sides]
+    if face.hair_style == "buns":
+        shapes += [pen.at(_BUN * MIRROR[s]) for s in (-1, 1)]
+    if face.hair_style == "short":
+        shapes.extend(_spikes(pen, face))
+    mask, ink = pen.mask()
+    for shape in shapes:
+        pen.fill(shape, 1, ink)
+    pen.pour(mask, hair.base, mix(hair.base, hair.shade, 0.9))
+    for shape in shapes:
+        pen.line(shape, hair.line, 0.007, closed=True)
+    inside = _INSIDE if face.hair_style in ("bob", "long", "wavy", "braids") else _INSIDE * (0.76, 0.8, 1)
+    pen.fill(pen.at(inside), mix(hair.shade, hair.line, 0.25))
+    if face.hair_style in ("long", "wavy"):
+        _draw_falling_strands(pen, face, hair)
+    if face.hair_style == "buns":
+        _draw_bun_strands(pen, hair)
+    for s in sides:
+        _draw_tail_details(pen, face, hair, s)
+
+
+def _tail_sides(face: Face) -> tuple[int, ...]:
+    if face.hair_style == "twin_tails":
+        return (-1, 1)
+    return (_side(face),) if face.hair_style == "side_tail" else ()
+
+
+def _spikes(pen: Pen, face: Face) -> Points:
+    """Bent spikes around the skull that lean outwards and down, canvas outlines [n, m, 2]."""
+    place, length, droop = np.array(_SPIKES * 2).T
+    side = np.repeat((-1.0, 1.0), len(_SPIKES))
+    reach = length + 0.02 * np.sin(12.9898 * np.arange(len(place)) + 40 * face.strands)
+    base = np.full_like(reach, 0.30)
+    angle = np.radians(np.stack([place - 15, place - 1, place + droop, place + 12, place + 17], 1))
+    radius = np.stack([base, 0.335 + 0.45 * reach, 0.325 + reach, 0.315 + 0.3 * reach, base], 1)
+    flat = np.stack([side[:, None] * np.sin(angle) * radius, -np.cos(angle) * radius - 0.06], 2)
+    return _wedges(pen.at(lay(flat.reshape(-1, 2), -0.02)).reshape(-1, 5, 2))
+
+
+_TAIL_STRANDS = (
+    lay([(0.33, -0.22), (0.385, -0.1), (0.40, 0.1), (0.405, 0.36)], -0.03),
+    lay([(0.35, -0.24), (0.415, -0.12), (0.43, 0.1), (0.425, 0.34)], -0.03),
+)
+_BAND = lay(circle(12) * (0.034, 0.044) + (0.275, -0.225), 0.0)
+
+
+def _draw_tail_details(pen: Pen, face: Face, hair: Tones, side: int) -> None:
+    for strand, tint in zip(_TAIL_STRANDS, (hair.line, hair.lit), strict=True):
+        bend = (0.012 * _wobble(face, side), 0.0, 0.0)
+        pen.stroke(pen.curve((strand + bend) * MIRROR[side]), tint, (0.002, 0.013, 0.002))
+    pen.shape(pen.at(_BAND * MIRROR[side]), _ornament_colour(face), hair.line, 0.005)
+
+
+_CURL = lay([(0.19, -0.39), (0.245, -0.41), (0.29, -0.37), (0.27, -0.32)], -0.03)
+
+
+def _draw_bun_strands(pen: Pen, hair: Tones) -> None:
+    for s in (-1, 1):
+        pen.stroke(pen.curve(_CURL * MIRROR[s]), hair.line, (0.002, 0.010, 0.002))
+
+
+def _draw_falling_strands(pen: Pen, face: Face, hair: Tones) -> None:
+    wave = 0.035 if face.hair_style == "wavy" else 0.006
+    for s in (-1, 1):
+        for k, x in enumerate((0.305, 0.345)):
+            bend = wave * (1 + 0.3 * _wobble(face, k + 3 * s))
+            strand = lay(
+                [(x, -0.05), (x + bend, 0.12), (x + 0.02 - bend, 0.26), (x + 0.03 + bend, 0.42), (x + 0.03, 0.6)], 0.0
+            )
+            tint = hair.line if k == 0 else hair.lit
+            pen.stroke(pen.curve(strand * MIRROR[s]), tint, (0.002, 0.012, 0.008, 0.004))
+
+
+_LOBE = np.array([(-0.062, -0.03), (0.0, -0.045), (0.062, -0.03), (0.045, 0.02), (0.0, 0.052), (-0.045, 0.02)])
+_BRAID = [lay(_LOBE + (0.312 + 0.012 * k, 0.19 + 0.068 * k), 0.02) for k in range(5)]
+
+
+def draw_braids(pen: Pen, face: Face, hair: Tones) -> None:
+    """Two braids that fall in front of the shoulders."""
+    if face.hair_style != "braids":
+        return
+    for s in (-1, 1):
+        for k, lobe in enumerate(_BRAID):
+            shape = pen.curve(lobe * MIRROR[s], closed=True, steps=3)
+            pen.shape(shape, mix(hair.lit if k % 2 else hair.base, hair.shade, 0.1 * k), hair.line)
+
+
+# ---- in front of the face ----
+
+# Strands of the bangs from left to right: left root x, right root x, tip x, tip y. A "swept" row starts at the
+# parting and is mirrored by it.
+_ROWS: dict[str, Points] = {
+    "straight": np.array([
+        (-0.254, -0.175, -0.22, -0.075), (-0.183, -0.103, -0.145, -0.085), (-0.112, -0.031, -0.072, -0.085),
+        (-0.04, 0.04, 0.0, -0.085), (0.031, 0.112, 0.072, -0.085), (0.103, 0.183, 0.145, -0.085),
+        (0.175, 0.254, 0.22, -0.075)]),
+    "jagged": np.array([
+        (-0.26, -0.16, -0.235, -0.05), (-0.19, -0.08, -0.165, -0.095), (-0.11, 0.05, -0.01, -0.01),
+        (0.02, 0.12, 0.09, -0.10), (0.09, 0.2, 0.165, -0.085), (0.17, 0.26, 0.24, -0.05)]),
+    "swept": np.array([
+        (-0.26, -0.16, -0.25, -0.04), (-0.2, -0.07, -0.16, -0.12), (-0.1, 0.07, 0.04, -0.115),
+        (0.0, 0.16, 0.16, -0.085), (0.1, 0.22, 0.225, -0.05), (0.17, 0.26, 0.262, -0.01)]),
+    "parted": np.array([
+        (-0.26, -0.17, -0.258, 0.02), (-0.22, -0.11, -0.215, -0.06), (-0.16, -0.01, -0.145, -0.115),
+        (0.01, 0.16, 0.145, -0.115), (0.11, 0.22, 0.215, -0.06), (0.17, 0.26, 0.258, 0.02)]),
+}  # fmt: skip
+_LEAN = {"straight": 0.0, "jagged": 0.05, "swept": 0.0, "parted": 0.03}
+# y of the line from which the strands hang
+_ROOTS = {"straight": -0.16, "jagged": -0.185, "swept": -0.19, "parted": -0.235}
+
+_CAP = lay([(-0.30, 0.0), (-0.335, -0.13), (-0.31, -0.25), (-0.21, -0.365), (0.0, -0.41), (0.21, -0.365),
+                 (0.31, -0.25), (0.335, -0.13), (0.30, 0.0)], 0.05)  # fmt: skip
+
+_LOCK_REACH = {"short": 0.06, "bob": 0.24, "long": 0.40, "wavy": 0.34, "buns": 0.2}
+
+
+class Front(NamedTuple):
+    """The hair in front of the face: canvas outlines, and the mask of all of them together."""
+
+    cap: Points
+    wedges: Points
+    locks: list[Points]
+    mask: Image.Image
+
+
+def front(pen: Pen, face: Face) -> Front:
+    """Lays out the hair in front of the face, without drawing it yet: first its shadow falls on the face."""
+    cap, wedges, locks = _cap(pen, face), _bangs(pen, face), _locks(pen, face)
+    mask, ink = pen.mask()
+    for shape in (cap, *wedges, *locks):
+        pen.fill(shape, 1, ink)
+    return Front(cap, wedges, locks, mask)
+
+
+def shadow(pen: Pen, hair: Front, head: Image.Image) -> Image.Image:
+    """The mask of the shadow that the front hair throws down on the head."""
+    # the offset wraps around, but the head's mask ends before the picture's rim where that could be seen
+    return ImageChops.logical_and(head, ImageChops.offset(hair.mask, 0, round(0.022 * pen.unit)))
+
+
+def _wedges(corners: Points) -> Points:
+    """Canvas corners [n, 5, 2] (root, edge, tip, edge, root) to outlines [n, m, 2]: bent edges and a sharp tip."""
+    return np.concatenate([smooth(corners[:, :3], steps=4), smooth(corners[:, 2:], steps=4)], 1)
+
+
+def _bangs(pen: Pen, face: Face) -> Points:
+    """The strands of the bangs, canvas outlines [n, m, 2]."""
+    rows, root = _ROWS[face.bangs], _ROOTS[face.bangs]
+    if face.bangs == "swept" and face.parting > 0:
+        rows = rows[:, (1, 0, 2, 3)] * (-1, -1, -1, 1)
+    k = 12.9898 * np.arange(len(rows)) + 40 * face.strands
+    a, b, x, y = rows.T
+    lean = _LEAN[face.bangs] * face.parting
+    a, b = a + lean * (1 - 3 * np.abs(a)), b + lean * (1 - 3 * np.abs(b))
+    x, y = x + 0.012 * np.sin(k), y + 0.010 * np.sin(k + 65)
+    middle, high = root + 0.55 * (y - root), np.full_like(y, root - 0.05)
+    xs = np.stack([a, a + 0.18 * (x - a), x, b + 0.35 * (x - b), b], 1).ravel()
+    ys = np.stack([high, middle, y, middle, high], 1).ravel()
+    corners = pen.at(np.stack([xs, ys, 0.95 * surface(xs) + 0.02], 1))
+    return _wedges(corners.reshape(len(rows), 5, 2))
+
+
+def _cap(pen: Pen, face: Face) -> Points:
+    """The crown: over the skull, down to the roots of the bangs."""
+    root = _ROOTS[face.bangs]
+    under = lay([(0.272, -0.02), (0.255, root + 0.04), (0.15, root), (0.0, root - 0.01), (-0.15, root),
+                      (-0.255, root + 0.04), (-0.272, -0.02)], 0.15)  # fmt: skip
+    return np.concatenate([pen.curve(_CAP, steps=4), pen.curve(under, steps=3)])
+
+
+def _locks(pen: Pen, face: Face) -> list[Points]:
+    """The two side locks that frame the face."""
+    reach = _LOCK_REACH.get(face.hair_style, 0.27)
+    bulge = 0.035 if face.hair_style == "wavy" else 0.008
+    locks = []
+    for s in (-1, 1):
+        tip = 0.265 + 0.015 * _wobble(face, s)
+        half = np.array([
+            (0.20, -0.24, 0.16), (0.254, -0.06, 0.17), (0.25 + bulge, 0.4 * reach, 0.16), (tip, reach, 0.15),
+            (0.315 + bulge, 0.45 * reach, 0.09), (0.337, -0.06, 0.08), (0.30, -0.25, 0.10),
+        ])  # fmt: skip
+        flat = pen.at(half * MIRROR[s])
+        locks.append(np.concatenate([smooth(flat[:4], steps=4), smooth(flat[3:], steps=4)]))
+    return locks
+
+
+def draw_front(pen: Pen, face: Face, hair: Tones, shapes: Front) -> None:
+    """Bangs, crown and side locks, with shine and lines."""
+    pen.pour(shapes.mask, hair.lit, mix(hair.base, hair.shade, 0.35), end=0.72)
+    _draw_shine(pen, face, hair)
+    for wedge in shapes.wedges:
+        pen.line(wedge[2:], hair.line, 0.006)
+    for lock in shapes.locks:
+        pen.line(lock, hair.line, 0.006)
+    _draw_crown_strands(pen, face, hair)
+    pen.line(shapes.cap[:33], hair.line, 0.007)
+
+
+def _shine() -> Points:
+    xs = np.linspace(-0.24, 0.24, 13)
+    base = -0.29 + 0.55 * xs * xs
+    jag = np.where(np.arange(13) % 2 == 0, 0.0, 0.026)
+    upper = np.column_stack([xs, base - 0.014 - 0.5 * jag])
+    return lay(np.concatenate([upper, np.column_stack([xs, base + 0.010 + jag])[::-1]]), 0.2)
+
+
+_SHINE = _shine()
+
+
+def _draw_shine(pen: Pen, face: Face, hair: Tones) -> None:
+    """The ring of light around the crown: a zigzag band."""
+    amount = 0.35 if face.hair_colour == "black" else 0.55
+    pen.fill(pen.at(_SHINE), mix(hair.lit, (255, 255, 255), amount))
+
+
+_WHORL = np.array([[(0.25 * x, -0.385, 0.17), (0.75 * x, -0.31, 0.17), (x, -0.2, 0.17)] for x in (-0.24, -0.11, 0.12, 0.24)])
+
+
+def _draw_crown_strands(pen: Pen, face: Face, hair: Tones) -> None:
+    """A few thin lines from the crown's whorl, so that the cap reads as hair."""
+    strands = _WHORL.copy()
+    strands[:, 0, 0] += 0.06 * face.parting
+    strands[:, 2, 0] += 0.015 * np.sin(12.9898 * np.arange(4) + 40 * face.strands)
+    tint = mix(hair.base, hair.line, 0.7)
+    for strand in pen.curve(strands, steps=4):
+        pen.stroke(strand, tint, (0.002, 0.009, 0.002))
+
+
+# ---- worn in the hair ----
+
+_LOOP = lay([(0, 0), (0.05, -0.055), (0.105, -0.05), (0.105, 0.04), (0.05, 0.04)], 0.12)
+_BOW_KNOT = lay(circle(12) * 0.026, 0.14)
+_HEADBAND_X = np.linspace(-0.31, 0.31, 9)
+_HEADBAND = lay(np.column_stack([_HEADBAND_X, -0.372 + 1.7 * _HEADBAND_X**2]), 0.10)
+
+
+def draw_ornament(pen: Pen, face: Face) -> None:
+    """What is worn in the hair; a ribbon and a hairpin sit away from the parting."""
+    if face.ornament == "none":
+        return
+    colour = _ornament_colour(face)
+    dark = mix(colour, (30, 10, 30), 0.55)
+    s = -_side(face)
+    if face.ornament == "ribbon":
+        for half in (-1, 1):
+            loop = _LOOP * MIRROR[half] + (s * 0.19, -0.31, 0.0)
+            pen.shape(pen.curve(loop, closed=True, steps=3), colour, dark)
+        pen.fill(pen.at(_BOW_KNOT + (s * 0.19, -0.31, 0.0)), dark)
+    elif face.ornament == "hairpin":
+        for lean in (-0.03, 0.03):
+            bar = lay([(s * 0.14, -0.19 - lean), (s * 0.195, -0.178), (s * 0.25, -0.165 + lean)], 0.2)
+            pen.stroke(pen.at(bar), (255, 236, 120), (0.02, 0.02))
+    else:
+        band = pen.curve(_HEADBAND, steps=3)
+        pen.stroke(band, dark, (0.042, 0.05, 0.042))
+        pen.stroke(band, colour, (0.03, 0.038, 0.03))
