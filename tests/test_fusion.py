@@ -39,7 +39,14 @@ def test_r4_unequal_lengths_are_refused_at_once(z_dim, x_dim):
 @pytest.mark.parametrize("fusion", [Add(5, 5), Concatenate(5, 5)], ids=["add", "concatenate"])
 @pytest.mark.parametrize(
     ("z_shape", "x_shape"),
-    [((8, 5), (1, 5)), ((1, 5), (8, 5)), ((8, 5), (8, 1)), ((8, 5), (5,)), ((8, 4), (8, 4)), ((8, 5, 1), (8, 5, 1))],
+    [
+        ((8, 5), (1, 5)),
+        ((1, 5), (8, 5)),
+        ((8, 5), (8, 1)),
+        ((8, 5), (5,)),
+        ((8, 4), (8, 4)),
+        ((8, 5, 1), (8, 5, 1)),
+    ],
 )
 def test_r4_nothing_is_stretched_to_fit(fusion, z_shape, x_shape):
     """R4: one row against eight is refused as well."""

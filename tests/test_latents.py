@@ -1,4 +1,4 @@
-"""Every shipped prior: its draws follow its formula, its formula is a density, and bad settings are refused."""
+"""Every shipped prior: its draws follow its formula, the formula is a density, bad settings are refused."""
 
 import math
 
@@ -112,7 +112,10 @@ def test_r7_coordinates_are_independent(prior):
     z = draws(prior, 20_000).double()
     correlations = torch.corrcoef(z.T) - torch.eye(5)
     assert correlations.abs().max() < 4 / math.sqrt(20_000)
-    joint, each = prior.log_prob(z[:50]), [type(prior)(1, *settings(prior)).log_prob(z[:50, i : i + 1]) for i in range(5)]
+    joint, each = (
+        prior.log_prob(z[:50]),
+        [type(prior)(1, *settings(prior)).log_prob(z[:50, i : i + 1]) for i in range(5)],
+    )
     assert torch.allclose(joint, sum(each))
 
 
@@ -209,6 +212,13 @@ def test_r7_density_is_zero_outside(prior, outside):
     assert (prior.log_prob(torch.full((1, 2), math.nan)) == -math.inf).all()
 
 
+def test_r7_ends_that_float32_rounds_outwards_are_inside():
+    """R7: float32(0.1) is above 0.1, and may be drawn."""
+    ends = torch.tensor([[-0.1], [0.1]])
+    for prior in (Uniform(1, -0.1, 0.1), TruncatedNormal(1, 0.1)):
+        assert prior.log_prob(ends).isfinite().all()
+
+
 def test_r7_normal_density_stays_exact_far_out():
     assert Normal(1).log_prob(torch.tensor([[40.0]])).item() == pytest.approx(-800.9189385332047, rel=1e-15)
 
@@ -293,7 +303,10 @@ class Broken(Triangle):
         (type("Dim", (), {"dim": 3})(), "has no sample"),
         (type("Half", (), {"dim": 3, "sample": Triangle.sample})(), "has no log_prob"),
         (Broken(dim=2.5), "dim=2.5"),
-        (Broken(sample=lambda n, rng: torch.zeros(n, 4)), r"float32 of shape \[2, 3\]; got float32 of shape \[2, 4\]"),
+        (
+            Broken(sample=lambda n, rng: torch.zeros(n, 4)),
+            r"float32 of shape \[2, 3\]; got float32 of shape \[2, 4\]",
+        ),
         (Broken(sample=lambda n, rng: torch.zeros(n, 3).double()), "got float64"),
         (Broken(sample=lambda n, rng: np.zeros((n, 3))), "got ndarray"),
         (Broken(sample=lambda n, rng: torch.rand(n, 3)), "two different z"),

@@ -6,14 +6,16 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
+import torch
 from PIL import Image
 from torch import nn
 
 from leafwing import run as runs
 from leafwing._version import __version__
-from leafwing.core import pictures, randomness
+from leafwing.core import pictures
 from leafwing.core.errors import BadConfig
 from leafwing.core.progress import counting
 from leafwing.data import Report, Store, check, open_data
@@ -25,8 +27,6 @@ from leafwing.recipe import Recipe, load_recipe
 from leafwing.run import Outcome
 from leafwing.watch.checkpoint import PREFIX
 from leafwing.watch.meter import read_rows
-
-Kind = Literal["spherical", "linear"]
 
 
 def make_recipe(
@@ -43,7 +43,9 @@ def make_recipe(
     Args:
         data: what to train on; the recipe's own source if not given.
         recipe: a shipped name or a TOML file.
-        steps, batch, seed: short for ``train.steps`` and so on.
+        steps: short for ``train.steps``.
+        batch: short for ``train.batch``.
+        seed: short for ``train.seed``.
         settings: further overrides, ``"section.key=value"``.
     """
     short = {"train.steps": steps, "train.batch": batch, "train.seed": seed}
@@ -120,7 +122,8 @@ def resume(
         steps: a new goal, in rounds from the beginning.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         accept_new_data: go on although the data changed.
-        generator, discriminator: the modules given to :func:`train`, if any were.
+        generator: the module given to :func:`train`, if one was.
+        discriminator: likewise.
     """
     return runs.resume(Path(run), steps, device, accept_new_data, runs.Given(generator, discriminator))
 
@@ -173,7 +176,7 @@ def sample(
         count: how many, at least 1.
         seed: picture i depends on (seed, i) alone.
         out: a .png file or a folder.
-        truncation: draw each z_i with \\|z_i\\| <= truncation: less variety, fewer broken pictures (BigGAN).
+        truncation: draw each number of z within +-truncation: less variety, fewer broken pictures (BigGAN).
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
     """
     if count < 1:
@@ -184,16 +187,15 @@ def sample(
     drawn = sampling.draw(G.network, G.prior, count, seed, truncation=truncation)
     if target.suffix.lower() == ".png":
         target.parent.mkdir(parents=True, exist_ok=True)
-        rows = [pictures.to_uint8(batch) for _, batch in drawn]
-        sheet = pictures.sheet([picture for part in rows for picture in part])
+        sheet = pictures.sheet(np.concatenate([pictures.to_uint8(batch) for _, batch in drawn]))
         pictures.save_png(sheet, target, about | {"leafwing:count": str(count)})
         return target
     target.mkdir(parents=True, exist_ok=True)
     number = 0
     with counting("drawing") as report:
         for z, batch in drawn:
-            for vector, picture in zip(z.tolist(), pictures.to_uint8(batch), strict=True):
-                facts = about | {"leafwing:index": str(number), "leafwing:z": json.dumps(vector)}
+            for vector, picture in zip(z, pictures.to_uint8(batch), strict=True):
+                facts = about | {"leafwing:index": str(number), "leafwing:z": sampling.latent_to_text(vector)}
                 pictures.save_png(pictures.to_image(picture), target / f"{number:06}.png", facts)
                 number += 1
             report(number, count)
@@ -216,7 +218,7 @@ def interpolate(
     out: str | os.PathLike[str],
     *,
     frames: int = 15,
-    kind: Kind = "spherical",
+    kind: walking.Kind = "spherical",
     truncation: float | None = None,
     device: str = "auto",
 ) -> Path:
@@ -240,11 +242,12 @@ def interpolate(
         raise BadConfig(f"--frames {frames} cannot be: it is the number of pictures between two seeds.")
     G = load(run, device=device)
     prior = truncated(G.prior, truncation) if truncation else G.prior
-    zs = sampling.first_of_each(prior, seeds)
+    zs = torch.cat([sampling.latents_at(prior, seed, 0, 1) for seed in seeds])
     film = target.suffix.lower() != ".png"
-    path = walking.walk(zs, frames, kind, closed=film)
+    path = walking.walk(zs, frames, kind, closed=film).to(sampling.device_of(G.network))
     target.parent.mkdir(parents=True, exist_ok=True)
-    shots = pictures.to_uint8(walking.shoot(G.network, path))
+    # One at a time: so each picture is bit for bit what G makes of that z alone.
+    shots = pictures.to_uint8(torch.cat([sampling.generate(G.network, z[None]) for z in path]))
     about = provenance(G, seeds[0]) | {"leafwing:seeds": json.dumps(list(seeds)), "leafwing:walk": kind}
     if not film:
         pictures.save_png(pictures.sheet(shots, columns=frames + 2 if len(seeds) == 2 else frames + 1), target, about)

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from leafwing.core import randomness
 from leafwing.core.errors import RuleBroken
@@ -73,8 +74,8 @@ def frozen(*nets: nn.Module) -> Iterator[None]:
 
     Parameters neither ask for gradients nor may change; a change raises :class:`RuleBroken`. Buffers (BatchNorm
     statistics, power-iteration vectors) may be used and moved by a forward pass, but are put back: a frozen
-    BatchNorm network normalises with the batch it sees and remembers nothing of it. Changes are seen by torch's
-    version counters, which cost nothing; only writes through ``.data`` escape them.
+    BatchNorm network normalises with the batch it sees and remembers nothing of it. The guard watches optimisers
+    and torch's version counters, which costs nothing; only a write through ``.data`` escapes it.
     """
     params = [p for net in nets for p in net.parameters()]
     wanted = [p.requires_grad for p in params]
@@ -83,6 +84,7 @@ def frozen(*nets: nn.Module) -> Iterator[None]:
     kept = [b.clone() for b in buffers]
     for p in params:
         p.requires_grad_(False)
+    watch = register_optimizer_step_pre_hook(refuse_to_move({id(p) for p in params}))
     try:
         yield
         thawed = any(p.requires_grad for p in params)
@@ -90,11 +92,23 @@ def frozen(*nets: nn.Module) -> Iterator[None]:
             what = "asked for gradients again" if thawed else "was changed"
             raise RuleBroken(f"A frozen network {what} in its opponent's turn: the game is hacked (see frozen).")
     finally:
+        watch.remove()
         with torch.no_grad():
             for p, want in zip(params, wanted, strict=True):
                 p.requires_grad_(want)
             for b, keep in zip(buffers, kept, strict=True):
                 b.copy_(keep)
+
+
+def refuse_to_move(held: set[int]) -> Callable[..., None]:
+    """A hook for optimisers: none may step a parameter that is held still."""
+
+    def check(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        stepped = (p for group in optimizer.param_groups for p in group["params"] if p.grad is not None)
+        if any(id(p) in held for p in stepped):
+            raise RuleBroken("An optimiser tried to move a frozen network in its opponent's turn: the game is hacked.")
+
+    return check
 
 
 def draw_fakes(players: Players, like: Batch, step: int, turn: str) -> Batch:

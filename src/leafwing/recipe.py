@@ -160,7 +160,7 @@ class Recipe:
                 raise BadConfig(f"{key!r} is not a section of a recipe.{did_you_mean(key, known)}")
             if key != "title" and not isinstance(value, Mapping):
                 raise BadConfig(f"{key} = {value!r} cannot be: {key} is a section, e.g. --set {example(key)}.")
-        parts = {key: read_part(key, values.get(key, {})) for key in REGISTRIES}
+        parts: dict[str, Any] = {key: read_part(key, values.get(key, {})) for key in REGISTRIES}
         tables: dict[str, Any] = {k: validate(schema, values.get(k, {}), k) for k, schema in TABLES.items()}
         return cls(**parts, **tables, title=str(values.get("title", "")))
 
@@ -180,11 +180,13 @@ class Recipe:
 
     def build_variant(self) -> Variant:
         """The rules."""
-        return build("variant", self.variant)
+        variant: Variant = build("variant", self.variant)
+        return variant
 
     def build_prior(self) -> latents.Prior:
         """The simple distribution of z."""
-        return build("prior", self.prior)
+        prior: latents.Prior = build("prior", self.prior)
+        return prior
 
     def build_generator(self, condition_dim: int = 0) -> nn.Module:
         """G, freshly initialised from torch's generator as it stands."""
@@ -209,11 +211,13 @@ class Recipe:
             "condition_dim": condition_dim,
             "outputs": self.build_variant().d_outputs,
         }
+
     def check(self) -> None:
         """Construct everything without memory or data, so that what cannot be built is said at once."""
         with torch.device("meta"):
             G, D = self.build_networks()
-        if self.train.batch == 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in [*G.modules(), *D.modules()]):
+        layers = [*G.modules(), *D.modules()]
+        if self.train.batch == 1 and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers):
             raise BadConfig("train.batch = 1 cannot be: BatchNorm needs at least 2 pictures a turn.")
 
 

@@ -38,7 +38,7 @@ from leafwing.train import Training, Watcher, fit
 from leafwing.watch.average import Average
 from leafwing.watch.checkpoint import PREFIX, Checkpoints, restore
 from leafwing.watch.console import TrainingBar
-from leafwing.watch.meter import JsonLines, Meter, tensorboard
+from leafwing.watch.meter import JsonLines, Meter, Sink, tensorboard
 from leafwing.watch.samples import Samples
 
 RECIPE, METRICS = "run.toml", "metrics.jsonl"
@@ -149,7 +149,7 @@ def settle(recipe: Recipe, device: torch.device) -> Recipe:
 def computes_bf16(device: torch.device) -> bool:
     """Whether the device has instructions for bf16; without them a CPU is ten times slower in it than in fp32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     has_it: bool = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return device.type == "cpu" and has_it
 
@@ -208,7 +208,7 @@ def play(
     """Set up the watchers and play until the goal or a signal."""
     where = training.reals.device if isinstance(training.reals, Feed) else torch.device("cpu")
     bar = TrainingBar()
-    sinks = [JsonLines(folder / METRICS, training.step), bar.show]
+    sinks: list[Sink] = [JsonLines(folder / METRICS, training.step), bar.show]
     events = tensorboard(folder / "tensorboard")
     meter = Meter(recipe.watch.log_every, [*sinks, events] if events else sinks)
     if saved:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cyclopts import App
 
-app = App(name="demo", help="See the main job work, or what happens when its rules are broken.", help_format="plaintext")
+app = App(name="demo", help="See the main job work, or its rules broken.", help_format="plaintext")
 
 
 @app.default

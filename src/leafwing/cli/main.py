@@ -36,9 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """The exit code: 0 done, 1 our fault, 2 the user's mistake, 128 + n stopped by signal n."""
     try:
-        code = app(
-            arguments or ["--help"], exit_on_error=False, print_error=False, result_action="return_value"
-        )
+        code = app(arguments or ["--help"], exit_on_error=False, print_error=False, result_action="return_value")
         return code if isinstance(code, int) else 0
     except CycloptsError as error:
         return fail(" ".join(str(error).split()) + " See --help.", 2)

@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import sys
-import weakref
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -87,7 +86,7 @@ class RunLock:
             self._fd = None
 
 
-_held: weakref.WeakSet[RunLock] = weakref.WeakSet()
+_held: set[RunLock] = set()
 
 
 def _forget_all() -> None:

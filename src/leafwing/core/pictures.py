@@ -63,9 +63,7 @@ def to_uint8(pictures: Tensor) -> Pixels:
         )
     x = pictures.detach().float()
     if bool(x.isnan().any()):
-        raise BadNetwork(
-            "Some pixels are not numbers (NaN): the generator diverged; use an earlier checkpoint."
-        )
+        raise BadNetwork("Some pixels are not numbers (NaN): the generator diverged; use an earlier checkpoint.")
     # floor(x + 1/2), not round(), which takes halves to the even neighbour.
     levels = x.add(1).mul_(127.5).add_(0.5).floor_().clamp_(0, 255).byte()
     result: Pixels = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
@@ -123,9 +121,7 @@ def captioned(
         ValueError: no images, or ``columns`` below 1.
     """
     if not images or columns < 1:
-        raise ValueError(
-            f"captioned needs an image and a column; got {len(images)} images, columns={columns}"
-        )
+        raise ValueError(f"captioned needs an image and a column; got {len(images)} images, columns={columns}")
     font = ImageFont.load_default(font_size)
     text_width, text_height = _room_for([caption for caption, _ in images], font)
     width = max(text_width, *(image.width for _, image in images))
@@ -239,9 +235,7 @@ def save_gif(frames: Sequence[Image.Image], path: str | Path, fps: float, hold_l
     pause = max(20, round(100 / fps) * 10)  # milliseconds
     pauses = [pause] * (len(frames) - 1) + [max(pause, round(hold_last_s * 100) * 10)]
     palette = _palette(frames)
-    first, *rest = (
-        _flat(frame).quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for frame in frames
-    )
+    first, *rest = (_flat(frame).quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for frame in frames)
     with _beside(path) as draft:
         first.save(draft, format="GIF", save_all=True, append_images=rest, duration=pauses, loop=0)
 
@@ -311,9 +305,7 @@ def read_film(path: str | Path) -> list[Image.Image]:
 def _check_film(frames: Sequence[Image.Image], fps: float) -> None:
     sizes = {frame.size for frame in frames}
     if len(sizes) != 1:
-        raise ValueError(
-            f"a film needs frames of one size, at least one; got {len(frames)} of sizes {sorted(sizes)}"
-        )
+        raise ValueError(f"a film needs frames of one size, at least one; got {len(frames)} of sizes {sorted(sizes)}")
     if not 0 < fps < math.inf:
         raise ValueError(f"fps must be above 0 and finite; got {fps}")
 
@@ -322,9 +314,7 @@ def _import_av() -> ModuleType:
     try:
         import av
     except ImportError as error:
-        raise VideoUnavailable(
-            'MP4 films need PyAV: pip install "leafwing[video]", or make a GIF.'
-        ) from error
+        raise VideoUnavailable('MP4 films need PyAV: pip install "leafwing[video]", or make a GIF.') from error
     return av
 
 

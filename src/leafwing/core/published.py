@@ -177,9 +177,7 @@ def _seal(files: Mapping[str, bytes], meta: Mapping[str, Any] | None) -> bytes:
     body = {
         "format": FORMAT,
         "version": VERSION,
-        "files": {
-            name: {"size": memoryview(data).nbytes, "sha256": _sha256(data)} for name, data in files.items()
-        },
+        "files": {name: {"size": memoryview(data).nbytes, "sha256": _sha256(data)} for name, data in files.items()},
         "meta": json.loads(json.dumps(dict(meta or {}), allow_nan=False)),  # as a reader will see it
     }
     return _canonical({**body, "sha256": _sha256(_canonical(body))})

@@ -159,7 +159,7 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-def _wrong_metadata(metadata: Any) -> str:  # noqa: ANN401
+def _wrong_metadata(metadata: Any) -> str:
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         return "its metadata is not text by text"
     if sum(len(key) + len(value) for key, value in metadata.items()) > MAX_METADATA:
@@ -173,7 +173,7 @@ def _wrong_name(name: str) -> str:
     return ""
 
 
-def _wrong_entry(entry: Any) -> str:  # noqa: ANN401
+def _wrong_entry(entry: Any) -> str:
     """What is wrong with one tensor's description, or nothing."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         return "must have dtype, shape and data_offsets, no more"
@@ -190,7 +190,7 @@ def _wrong_entry(entry: Any) -> str:  # noqa: ANN401
     return ""
 
 
-def _is_count(value: Any) -> bool:  # noqa: ANN401
+def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value <= MAX_DIM
 
 
@@ -222,7 +222,7 @@ def unflatten_optimizer(tensors: Mapping[str, Tensor], rest: Mapping[str, Any]) 
         raise BadRun(f"The saved optimiser state is damaged ({error!r}); take another step's.") from error
 
 
-def _pack(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:  # noqa: ANN401
+def _pack(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     """Say ``value`` in JSON, with ``{"$": kind, ...}`` for what JSON lacks."""
     if value is None or type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value)):
         return value
@@ -243,7 +243,7 @@ def _pack(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:  # noqa: AN
     raise ValueError(f"the optimiser state {path} is a {type(value).__name__}, which cannot be saved")
 
 
-def _unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:  # noqa: ANN401
+def _unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     if isinstance(value, list):
         return [_unpack(item, tensors) for item in value]
     if not isinstance(value, dict):
@@ -289,7 +289,7 @@ def _with_strides(tensor: Tensor, strides: list[int] | None) -> Tensor:
 # ----------------------------------------------------------------------------------------------- checking
 
 
-def digest(tensors: Mapping[str, Tensor], rest: Any = None) -> str:  # noqa: ANN401
+def digest(tensors: Mapping[str, Tensor], rest: Any = None) -> str:
     """SHA-256 of names, dtypes, shapes and bytes of all tensors and of ``rest`` as canonical JSON.
 
     Equal states give equal digests, on any device and in any memory format, in whatever order they come.

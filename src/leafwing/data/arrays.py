@@ -26,6 +26,8 @@ from leafwing.data.pictures import BadPicture
 KEYS = ("images", "pictures", "x", "X", "x_train", "data", "frames", "arr_0")
 IDX_NAMES = ("train-images-idx3-ubyte", "train-images-idx3-ubyte.gz", "train-images.idx3-ubyte")
 _CHANNELS = (1, 3, 4)
+MOST_PACKED = 1100
+"""Deflate makes no file smaller than 1/1032: a header that claims more is a lie, told before any row is read."""
 
 
 @dataclass(frozen=True)
@@ -223,6 +225,10 @@ def _read_header(stream: IO[bytes]) -> Header:
 def _checked(header: Header, path: Path, name: str) -> Header:
     """Find the channel axis and refuse what cannot be pictures."""
     shape, dtype = header.shape, header.dtype
+    if math.prod(shape) * dtype.itemsize > MOST_PACKED * path.stat().st_size:
+        raise BadData(
+            f"{shown(path)} claims the shape {list(shape)}, more than it can hold: download or save it again."
+        )
     kind_ok = dtype.kind in "fb" or (dtype.kind == "u" and dtype.itemsize <= 2)
     if not kind_ok:
         raise BadData(f"{shown(path)}: {name} is of type {dtype}; save it as uint8, 0 to 255.")
@@ -250,8 +256,9 @@ def _as_uint8(row: NDArray[Any], value_range: tuple[float, float] | None) -> NDA
     slack = (high - low) / 255
     if row.min() < low - slack or row.max() > high + slack:
         raise BadPicture(f"outside the stated range: {row.min():.3g} to {row.max():.3g}, stated {low:g} to {high:g}")
-    unit = (np.clip(row, low, high).astype(np.float64) - low) / (high - low)
-    return np.rint(unit * 255).astype(np.uint8)
+    unit = (np.clip(row.astype(np.float64), low, high) - low) / (high - low)
+    pixels: NDArray[np.uint8] = np.rint(unit * 255).astype(np.uint8)
+    return pixels
 
 
 def _damaged(door: Door, error: BaseException) -> BadData:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from leafwing.core.errors import BadConfig, BadData
-from leafwing.data.cache import reserve, write_synced
+from leafwing.data.cache import reserve, storing, write_synced
 from leafwing.data.drawn import World
 from leafwing.data.entries import BadFile, Door
 from leafwing.data.names import shown
@@ -85,7 +85,7 @@ def build_from_world(
         StorageFailed: no room.
     """
     if target.size < world.min_size:
-        raise BadConfig(f"world:{world.name} is drawn from {world.min_size} pixels a side; got {target.size}.")
+        raise BadConfig(f"image_size must be at least {world.min_size} for world:{world.name}; got {target.size}.")
     path = folder / PICTURES
     reserve(path, count * target.size**2 * target.channels)
     task = DrawInto(path, count, target, world)
@@ -145,18 +145,20 @@ def _decode_all(
 
 def _close_gaps(path: Path, count: int, good: list[int], target: Target) -> None:
     """Move the good rows together, keeping their order, and cut the file. Rows only move to the front."""
-    if len(good) < count:
-        rows = np.memmap(path, np.uint8, "r+", shape=(count, target.size**2 * target.channels))
-        for start in range(0, len(good), 256):
-            part = good[start : start + 256]
-            rows[start : start + len(part)] = rows[part]
-        rows.flush()
-    with path.open("r+b") as file:
-        file.truncate(len(good) * target.size**2 * target.channels)
+    row = target.size**2 * target.channels
+    with storing(path.parent.parent, count * row):
+        if len(good) < count:
+            rows = np.memmap(path, np.uint8, "r+", shape=(count, row))
+            for start in range(0, len(good), 256):
+                part = good[start : start + 256]
+                rows[start : start + len(part)] = rows[part]
+            rows.flush()
+        with path.open("r+b") as file:
+            file.truncate(len(good) * row)
 
 
 def _write_meta(folder: Path, target: Target, bad: list[BadFile], **facts: object) -> None:
-    with (folder / PICTURES).open("r+b") as file:
+    with storing(folder.parent), (folder / PICTURES).open("r+b") as file:
         os.fsync(file.fileno())
     lines = [json.dumps({"name": b.name, "reason": b.reason}) + "\n" for b in bad]
     write_synced(folder / "bad_files.jsonl", "".join(lines))

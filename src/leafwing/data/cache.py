@@ -38,23 +38,42 @@ def building(final: Path) -> Iterator[Path]:
     Raises:
         StorageFailed: the disk refused; the temporary folder is gone again.
     """
-    try:
+    with storing(final.parent):
         final.parent.mkdir(parents=True, exist_ok=True)
         _sweep(final.parent)
         folder = final.with_name(f"{final.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
         folder.mkdir()
-    except OSError as error:
-        raise _refused(final, 0, error) from error
     try:
         with _locked(folder):
             yield folder
+        with storing(final.parent):
+            (folder / _LOCK).unlink()
             _sync_folder(folder)
-        (folder / _LOCK).unlink()
-        _publish(folder, final)
-    except OSError as error:
-        raise _refused(final, _size(folder), error) from error
+            _publish(folder, final)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def discard(final: Path) -> None:
+    """Take a damaged store out of the way, at once by its name, then its files."""
+    with storing(final.parent):
+        aside = final.with_name(f"{final.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+        with suppress(FileNotFoundError):  # another process was faster
+            final.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def storing(folder: Path, needed: int = 0) -> Iterator[None]:
+    """Turn what the disk says while something is written into one sentence with needed and free bytes.
+
+    Raises:
+        StorageFailed: for any ``OSError`` inside.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _refused(folder, needed, error) from error
 
 
 def reserve(path: Path, nbytes: int) -> None:
@@ -63,22 +82,19 @@ def reserve(path: Path, nbytes: int) -> None:
     Raises:
         StorageFailed: not enough room; says how much is needed and free.
     """
-    try:
-        free = shutil.disk_usage(path.parent).free
-        if free < nbytes:
+    with storing(path.parent.parent, nbytes):
+        if shutil.disk_usage(path.parent).free < nbytes:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with path.open("wb") as file:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, nbytes)
             else:
                 _write_zeros(file, nbytes)
-    except OSError as error:
-        raise _refused(path, nbytes, error) from error
 
 
 def write_synced(path: Path, text: str) -> None:
-    """Write a text file and wait until the disk has it."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    """Write a text file of a store being built and wait until the disk has it."""
+    with storing(path.parent.parent, len(text)), path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -129,23 +145,17 @@ def _write_zeros(file: IO[bytes], nbytes: int) -> None:
         file.write(zeros[: nbytes - start])
 
 
-def _size(folder: Path) -> int:
-    with suppress(OSError):
-        return sum(f.stat().st_size for f in folder.iterdir())
-    return 0
-
-
-def _refused(path: Path, needed: int, error: OSError) -> StorageFailed:
-    where = path.parent
+def _refused(folder: Path, needed: int, error: OSError) -> StorageFailed:
+    where = folder
     while not where.exists() and where != where.parent:
         where = where.parent
     with suppress(OSError):
         free = shutil.disk_usage(where).free
         return StorageFailed(
-            f"The data cache {shown(path.parent)} cannot be written ({error.strerror or error}): {_mb(needed)} needed, "
+            f"The data cache {shown(folder)} cannot be written ({error.strerror or error}): {_mb(needed)} needed, "
             f"{_mb(free)} free. Make room, or set LEAFWING_CACHE to a folder on another disk."
         )
-    return StorageFailed(f"The data cache {shown(path.parent)} cannot be written ({error.strerror or error}).")
+    return StorageFailed(f"The data cache {shown(folder)} cannot be written ({error.strerror or error}).")
 
 
 def _mb(nbytes: int) -> str:

@@ -32,6 +32,10 @@ Fetch: TypeAlias = Callable[[], X]
 _BOOT = "import json,sys; sys.path[:] = json.loads(sys.argv[1]); from leafwing.data.crew import serve; serve()"
 
 
+class _Died(Exception):  # not an error yet: the piece is found and the work goes on
+    """A helper ended in the middle of a question."""
+
+
 class Task(Protocol[X_in, T_out]):
     """What is done with each piece."""
 
@@ -56,7 +60,7 @@ class Helper(Generic[X, T]):
         """Have the pieces done. When the helper dies over them, find out over which one."""
         try:
             return self._ask(pieces)
-        except (OSError, EOFError, pickle.UnpicklingError):
+        except _Died:
             self.stop()
         return [self._alone(piece) for piece in pieces if self.wanted]
 
@@ -74,16 +78,19 @@ class Helper(Generic[X, T]):
             if self.process.returncode is not None:
                 self.process = self._start()
             return self._ask([piece])[0]
-        except (OSError, EOFError, pickle.UnpicklingError):
+        except _Died:
             self.stop()
             return self.task.crashed(piece)
 
     def _ask(self, pieces: list[X]) -> list[T]:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        pickle.dump(pieces, self.process.stdin, protocol=5)
-        self.process.stdin.flush()
-        answer, failure = pickle.load(self.process.stdout)  # our own child's, not a file's
+        try:
+            pickle.dump(pieces, self.process.stdin, protocol=5)
+            self.process.stdin.flush()
+            answer, failure = pickle.load(self.process.stdout)  # our own child's, not a file's
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            raise _Died from error
         if failure is not None:
             raise failure
         return list(answer)

@@ -64,5 +64,3 @@ def to_pictures(rows: Tensor, channels_last: bool = True) -> Tensor:
     """uint8 [n, h, w, c] -> float32 [n, c, h, w] in [-1, 1]; NHWC rows are channels_last as they lie."""
     pictures = rows.permute(0, 3, 1, 2).float().mul_(2 / 255).sub_(1)
     return pictures if channels_last else pictures.contiguous()
-
-

@@ -4,32 +4,10 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-READ_EXTENSIONS = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif"],
-)
+READ_EXTENSIONS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif"}
 # Kinds that claim to be pictures but are not read: named as bad rather than passed over in silence.
-OTHER_EXTENSIONS = frozenset(
-    [
-        ".avif",
-        ".heic",
-        ".heif",
-        ".jxl",
-        ".jp2",
-        ".j2k",
-        ".svg",
-        ".eps",
-        ".ps",
-        ".ico",
-        ".psd",
-        ".tga",
-        ".exr",
-        ".hdr",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-    ],
-)
+OTHER_EXTENSIONS = {".avif", ".heic", ".heif", ".jxl", ".jp2", ".j2k", ".svg", ".eps", ".ps"}
+OTHER_EXTENSIONS |= {".ico", ".psd", ".tga", ".exr", ".hdr", ".ppm", ".pgm", ".pbm", ".pnm"}
 
 
 def shown(name: object) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from leafwing.core.errors import BadConfig, BadData
 from leafwing.data.build import FORMAT, PICTURES, build_from_door, build_from_world, check_bad_share
-from leafwing.data.cache import building, cache_root
+from leafwing.data.cache import building, cache_root, discard
 from leafwing.data.doors import find_door
 from leafwing.data.drawn import find_world, is_world
 from leafwing.data.entries import BadFile
@@ -135,6 +135,8 @@ def open_data(
 
 
 def _built(final: Path, make: Callable[[Path], None]) -> Store:
+    if final.exists():
+        discard(final)  # damaged, or it would have been reused
     with building(final) as folder:
         make(folder)
     store = _reused(final, 1.0)

@@ -7,6 +7,7 @@ output bias at ten million. Here the rule is broken on purpose, beside a game th
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -71,7 +72,7 @@ def honest(players: Players, reals: Feed, steps: int) -> Ledger:
     return g_only(players, reals, steps, turn)
 
 
-def g_only(players: Players, reals: Feed, steps: int, turn) -> Ledger:  # type: ignore[no-untyped-def]
+def g_only(players: Players, reals: Feed, steps: int, turn: Callable[[Batch], object]) -> Ledger:
     """Play ``turn`` on fresh fakes ``steps`` times, and look before and after."""
     like = Batch(reals(0))
     before = look(players, reals, like)

@@ -40,7 +40,7 @@ def slerp(z0: Tensor, z1: Tensor, t: float | Tensor) -> Tensor:
     """Great circle from z0 to z1; t = 0 is z0 and t = 1 is z1, bit for bit.
 
     The direction turns at constant speed, the length changes linearly. For parallel vectors this is the
-    straight line; for opposite ones no great circle is singled out, and the straight line is taken, through 0.
+    straight line; for opposite ones no great circle is singled out, and it is the straight line through 0.
 
     Args:
         z0: start, [..., z].
@@ -50,7 +50,8 @@ def slerp(z0: Tensor, z1: Tensor, t: float | Tensor) -> Tensor:
     Returns:
         [..., z], of z0's dtype, on its device.
 
-    Source: Shoemake 1985, "Animating rotation with quaternion curves"; for GANs White 2016, arXiv:1609.04468. Differs: the length is interpolated apart from the direction.
+    Source: Shoemake 1985, "Animating rotation with quaternion curves"; for GANs White 2016, arXiv:1609.04468.
+    Differs: the length is interpolated apart from the direction.
     """
     start, end, share = _exact(z0, z1, t)
     length0, length1 = start.norm(dim=-1, keepdim=True), end.norm(dim=-1, keepdim=True)
@@ -65,7 +66,7 @@ def slerp(z0: Tensor, z1: Tensor, t: float | Tensor) -> Tensor:
     return _with_exact_ends(between, z0, z1, share)
 
 
-def walk(zs: Latents, frames_between: int, kind: Kind = "spherical", closed: bool = False) -> Latents:
+def walk(zs: Tensor, frames_between: int, kind: Kind = "spherical", closed: bool = False) -> Tensor:
     """A path through all of ``zs`` in order, each of them on it bit for bit.
 
     Args:
@@ -81,9 +82,7 @@ def walk(zs: Latents, frames_between: int, kind: Kind = "spherical", closed: boo
         ValueError: no z, a negative number of frames, or another kind.
     """
     if len(zs) < 1 or frames_between < 0:
-        raise ValueError(
-            f"a walk needs a z and frames_between >= 0; got {len(zs)} z, {frames_between} frames"
-        )
+        raise ValueError(f"a walk needs a z and frames_between >= 0; got {len(zs)} z, {frames_between} frames")
     if kind not in ("spherical", "linear"):
         raise ValueError(f"kind must be 'spherical' or 'linear'; got {kind!r}")
     step = slerp if kind == "spherical" else lerp
@@ -93,9 +92,7 @@ def walk(zs: Latents, frames_between: int, kind: Kind = "spherical", closed: boo
     return torch.cat(legs if closed else [*legs, zs[-1:]])
 
 
-def strip(
-    G: nn.Module, zs: Latents, steps: int, kind: Kind = "spherical", condition: Tensor | None = None
-) -> Tensor:
+def strip(G: nn.Module, zs: Latents, steps: int, kind: Kind = "spherical", condition: Tensor | None = None) -> Tensor:
     """What G makes along a walk; the pictures at the given z equal ``generate(G, z[None])`` bit for bit.
 
     Pictures are computed one at a time: in a larger batch the same z comes out different by rounding (about

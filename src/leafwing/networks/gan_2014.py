@@ -84,7 +84,8 @@ class Maxout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[n, d_in] -> [n, units]."""
-        return self.linear(x).unflatten(1, (-1, self.pieces)).amax(2)
+        units: Tensor = self.linear(x).unflatten(1, (-1, self.pieces))
+        return units.amax(2)
 
 
 @discriminators.register("gan-2014")

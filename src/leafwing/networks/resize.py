@@ -1,8 +1,8 @@
 """A light generator and discriminator for pictures, tuned to learn fast and without checkerboards.
 
 G enlarges by repeating pixels and then convolves, which spreads no uneven overlap over the picture (Odena et al.
-2016, "Deconvolution and checkerboard artifacts"). D halves the side by 4x4 convolutions of stride 2, has no normalisation
-(so that R1 is per picture) and ends with the minibatch standard deviation of ProGAN (Karras et al. 2018,
+2016, "Deconvolution and checkerboard artifacts"). D halves the side by 4x4 convolutions of stride 2, has no
+normalisation (so that R1 is per picture) and ends with the minibatch standard deviation of ProGAN (Karras et al. 2018,
 arXiv:1710.10196, Sec. 3), by which it sees a lack of variety.
 
 Shape legend: n batch, z latent length, k condition length, c channels of the picture, s its side.
@@ -16,6 +16,7 @@ from typing import Annotated
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from leafwing.networks import discriminators, generators
 from leafwing.networks.blocks import Projection, WithCondition, doublings
@@ -26,6 +27,24 @@ Width = Annotated[int, Field(ge=1, le=4096)]
 def ladder(width: int, times: int, most: int) -> list[int]:
     """Feature maps from the coarsest square to the finest: twice as many at each coarser one, at most ``most``."""
     return [min(width << i, most) for i in reversed(range(times + 1))]
+
+
+class EnlargeConvolve(nn.Module):
+    """Repeat each pixel 2x2, then convolve 3x3: computed in one step, at 4 products a pixel instead of 9.
+
+    Repeating and convolving is a transposed convolution of stride 2 whose 4x4 kernel is the 3x3 one summed over a
+    2x2 box; the sums are taken here, so the result is the same but for rounding.
+    """
+
+    def __init__(self, w_in: int, w_out: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(w_out, w_in, 3, 3))
+        nn.init.kaiming_normal_(self.weight, a=0.2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, w_in, h, w] -> [n, w_out, 2h, 2w]."""
+        flipped = self.weight.flip(2, 3).transpose(0, 1)  # a transposed convolution turns its kernel around
+        return F.conv_transpose2d(x, F.avg_pool2d(flipped, 2, 1, padding=1, divisor_override=1), stride=2, padding=1)
 
 
 @generators.register("resize")
@@ -50,7 +69,7 @@ class ResizeGenerator(nn.Module):
         image_size: int = 64,
         channels: int = 3,
         condition_dim: int = 0,
-        width: Width = 24,
+        width: Width = 16,
         most: Width = 256,
     ) -> None:
         super().__init__()
@@ -65,12 +84,7 @@ class ResizeGenerator(nn.Module):
             nn.LeakyReLU(0.2, inplace=True),
         ]
         for w_in, w_out in pairwise(widths):
-            layers += [
-                nn.Upsample(scale_factor=2, mode="nearest"),
-                nn.Conv2d(w_in, w_out, 3, padding=1, bias=False),
-                nn.BatchNorm2d(w_out),
-                nn.LeakyReLU(0.2, inplace=True),
-            ]
+            layers += [EnlargeConvolve(w_in, w_out), nn.BatchNorm2d(w_out), nn.LeakyReLU(0.2, inplace=True)]
         self.body = nn.Sequential(*layers, nn.Conv2d(widths[-1], channels, 3, padding=1), nn.Tanh())
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -121,8 +135,8 @@ class ResizeDiscriminator(nn.Module):
         channels: int = 3,
         condition_dim: int = 0,
         outputs: int = 1,
-        width: Width = 48,
-        most: Width = 384,
+        width: Width = 32,
+        most: Width = 256,
     ) -> None:
         super().__init__()
         start, times = doublings(image_size)

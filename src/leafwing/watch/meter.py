@@ -83,7 +83,7 @@ class Meter(Watcher):
 
 def peak_memory_mb() -> float:
     """Most memory the process ever held, and on a GPU most that torch did, in MB."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_available() and torch.cuda.memory_allocated():
         return torch.cuda.max_memory_allocated() / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
@@ -121,12 +121,12 @@ def tensorboard(folder: Path) -> Sink | None:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+    writer: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call,unused-ignore]
 
     def write(row: Row, training: Training) -> None:
         for name, value in row.items():
             if name != "step":
-                writer.add_scalar(name, value, training.step)  # type: ignore[no-untyped-call]
-        writer.flush()  # type: ignore[no-untyped-call]
+                writer.add_scalar(name, value, training.step)
+        writer.flush()
 
     return write

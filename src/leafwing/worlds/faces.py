@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .faces_draw import draw
-from .faces_factors import (
+from leafwing.worlds.faces_draw import draw
+from leafwing.worlds.faces_factors import (
     BACKGROUNDS,
     BANGS,
     COLOURS,
@@ -25,6 +25,7 @@ from .faces_factors import (
     Face,
     draw_factors,
 )
+from leafwing.worlds.faces_workers import draw_chunks
 
 __all__ = [
     "BACKGROUNDS", "BANGS", "COLOURS", "EYE_COLOURS", "FACTORS", "HAIR_COLOURS", "HAIR_STYLES", "ORNAMENTS",
@@ -34,7 +35,7 @@ __all__ = [
 CHUNK = 64
 """Pictures that one worker draws between two reports."""
 
-WORTH_PROCESSES = 1500
+WORTH_PROCESSES = 800
 """Below so many pictures (at 64 px) starting processes costs more than it saves."""
 
 
@@ -54,9 +55,13 @@ class Faces:
     min_size = 16
 
     def __init__(self, seed: int = 0) -> None:
-        """Args: seed: chooses the world, 0 or more; worlds of different seeds share no face."""
-        if seed < 0:
-            raise ValueError(f"seed is {seed}, it must be 0 or more.")
+        """Choose a world.
+
+        Args:
+            seed: 0 or more; every seed is a world of its own.
+        """
+        if not 0 <= seed < 2**64:
+            raise ValueError(f"seed is {seed}, it must be 0 or more and fit in 64 bits.")
         self.seed = seed
 
     def factors(self, index: int) -> Face:
@@ -87,7 +92,7 @@ class Faces:
             progress: Called with the number of pictures just finished.
 
         Returns:
-            The pictures, uint8 [n, size, size, 3]; `out` itself if given. The result does not depend on `workers`.
+            The pictures, uint8 [n, size, size, 3]; `out` itself if given. `workers` never changes them.
         """
         wanted = [int(index) for index in indices]
         if size < self.min_size:
@@ -99,20 +104,11 @@ class Faces:
         if pictures.shape != shape or pictures.dtype != np.uint8:
             raise ValueError(f"out is {pictures.dtype} {pictures.shape}, it must be uint8 {shape}.")
         chunks = [wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK)]
-        work = partial(_draw_chunk, self.seed, size)
         count = _choose_workers(workers, len(wanted), size, len(chunks))
-        if count == 1:
-            _collect(map(work, chunks), pictures, progress)
-        else:
-            # not "fork": the caller may hold threads of torch, which a forked child would find frozen
-            with multiprocessing.get_context("spawn").Pool(count) as pool:
-                _collect(pool.imap(work, chunks), pictures, progress)
+        # closing: ends the workers, whatever happens
+        with closing(draw_chunks(self.seed, size, chunks, count)) as drawn:
+            _collect(drawn, pictures, progress)
         return pictures
-
-
-def _draw_chunk(seed: int, size: int, indices: list[int]) -> NDArray[np.uint8]:
-    """Some faces, uint8 [n, size, size, 3]; runs in a worker."""
-    return np.stack([draw(draw_factors(seed, index), size) for index in indices])
 
 
 def _collect(
@@ -135,4 +131,4 @@ def _choose_workers(workers: int | None, count: int, size: int, chunks: int) -> 
         workers = workers if heavy else 1
     if workers < 1:
         raise ValueError(f"workers is {workers}, it must be 1 or more.")
-    return max(1, min(workers, chunks))
+    return max(1, min(workers, chunks)) if sys.executable else 1  # an embedded Python has no program to start

@@ -8,9 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from . import faces_hair
-from .faces_factors import Face, check
-from .faces_pen import MIRROR, Colour, Pen, Points, circle, gradient, hard_mask, lay, mix, smooth
+from leafwing.worlds import faces_hair
+from leafwing.worlds.faces_factors import Face, check
+from leafwing.worlds.faces_pen import (
+    MIRROR,
+    Colour,
+    Pen,
+    Points,
+    circle,
+    gradient,
+    hard_mask,
+    lay,
+    mix,
+    smooth,
+)
 
 
 class Skin(NamedTuple):
@@ -125,11 +136,12 @@ def _draw_background(pen: Pen, face: Face) -> None:
         step, radius = side / 6, side / 22
         for row in range(7):
             for column in range(7):
-                x, y = (column + 0.5 * (row % 2)) * step, row * step
-                ink.ellipse((x - radius, y - radius, x + radius, y + radius), fill=light)
+                across, down = (column + 0.5 * (row % 2)) * step, row * step
+                ink.ellipse((across - radius, down - radius, across + radius, down + radius), fill=light)
     elif face.background == "sky":
-        for x, y, r in _CLOUDS:
-            ink.ellipse((side * (x - r), side * (y - 0.6 * r), side * (x + r), side * (y + 0.6 * r)), fill=_WHITE)
+        for u, v, r in _CLOUDS:
+            box = (side * (u - r), side * (v - 0.6 * r), side * (u + r), side * (v + 0.6 * r))
+            ink.ellipse(box, fill=_WHITE)
 
 
 def _glow(light: Colour, deep: Colour) -> Image.Image:
@@ -179,13 +191,13 @@ def _draw_body(pen: Pen, face: Face, skin: Skin) -> None:
 # ---- the head ----
 
 # right half of the face's outline with depths, from the temple over cheek and jaw to the chin
-_JAW = [(0.258, -0.12, 0.03), (0.268, 0.02, 0.03), (0.252, 0.12, 0.05), (0.2, 0.215, 0.10), (0.115, 0.288, 0.15),
-        (0.038, 0.325, 0.18)]  # fmt: skip
-_OUTLINE = np.array(
-    [(0.0, -0.3, 0.1), (0.17, -0.26, 0.06), *_JAW, *((-x, y, z) for x, y, z in _JAW[::-1]), (-0.17, -0.26, 0.06)]
-)
+_JAW = [(0.258, -0.12, 0.03), (0.268, 0.02, 0.03), (0.252, 0.12, 0.05), (0.2, 0.215, 0.10),
+        (0.115, 0.288, 0.15), (0.038, 0.325, 0.18)]  # fmt: skip
+_OUTLINE = np.array([(0.0, -0.3, 0.1), (0.17, -0.26, 0.06), *_JAW,
+                     *((-x, y, z) for x, y, z in _JAW[::-1]), (-0.17, -0.26, 0.06)])  # fmt: skip
 # when the head turns, the far outline is a line further to the front of the cheek
-_FAR = np.column_stack([np.zeros((len(_OUTLINE), 2)), np.sign(_OUTLINE[:, 0]) * (np.abs(_OUTLINE[:, 0]) > 0.18)])
+_SIDES = np.sign(_OUTLINE[:, 0]) * (np.abs(_OUTLINE[:, 0]) > 0.18)
+_FAR = np.column_stack([np.zeros((len(_OUTLINE), 2)), _SIDES])
 _EAR = lay([(0.25, -0.02), (0.295, -0.035), (0.31, 0.02), (0.285, 0.085), (0.25, 0.09)], 0.0)
 
 
@@ -198,7 +210,7 @@ def _draw_head(pen: Pen, face: Face, skin: Skin) -> Image.Image:
     mask, ink = pen.mask()
     pen.fill(outline, 1, ink)
     pen.pour(mask, skin.base, mix(skin.base, skin.shade, 0.3))
-    # the jaw on the side turned away from us lies in a soft shadow: the face without itself, moved to the light
+    # the jaw on the side turned away from us lies in shadow: the face without itself, moved to the light
     edge = mask.copy()
     side = -1 if face.turn >= 0 else 1
     pen.fill(outline - np.array([side * 0.03, 0.012]) * pen.unit, 0, ImageDraw.Draw(edge))
@@ -249,26 +261,30 @@ def _draw_mouth(pen: Pen, face: Face, skin: Skin) -> None:
 # ---- the eyes ----
 
 _EYE_X = 0.165
-# One open eye of the right half around its middle. The upper lid comes with the tip of its wing (sixth point) and
-# the crease above it (the last four), which follow it down when the eye closes.
-_UPPER = np.array([(-0.078, 0.018), (-0.066, -0.036), (-0.028, -0.080), (0.022, -0.084), (0.062, -0.046), (0.084, 0.002),
-                   (0.100, -0.010), (-0.062, -0.062), (-0.024, -0.106), (0.026, -0.110), (0.066, -0.072)])  # fmt: skip
-_LOWER = np.array([(0.084, 0.002), (0.07, 0.05), (0.03, 0.084), (-0.025, 0.084), (-0.062, 0.057), (-0.078, 0.018)])
+# One open eye of the right half around its middle: the upper lid (six points) with the tip of its wing (one)
+# and the crease above it (four), which follow it down when the eye closes; then the lower lid.
+_UPPER = np.array([(-0.078, 0.018), (-0.066, -0.036), (-0.028, -0.080), (0.022, -0.084), (0.062, -0.046),
+                   (0.084, 0.002), (0.100, -0.010), (-0.062, -0.062), (-0.024, -0.106), (0.026, -0.110),
+                   (0.066, -0.072)])  # fmt: skip
+_LOWER = np.array([(0.084, 0.002), (0.07, 0.05), (0.03, 0.084), (-0.025, 0.084), (-0.062, 0.057),
+                   (-0.078, 0.018)])  # fmt: skip
 _CLOSED = np.array([(-0.08, 0.012), (-0.045, 0.042), (0.0, 0.052), (0.05, 0.04), (0.088, 0.002)])
 _BROW = np.array([(-0.068, -0.120), (-0.01, -0.140), (0.05, -0.138), (0.090, -0.114)])
-# the round parts of an eye: half width, half height, x and y from its middle; the last two are the highlights
+# The round parts of an eye: half width, half height, x and y from its middle. In order: rim, iris, pupil, the
+# lit crescent below it, and two highlights.
 _PARTS = ((0.060, 0.082, 0.0, 0.0), (0.052, 0.074, 0.0, 0.0), (0.022, 0.035, 0.0, 0.0),
-          (0.030, 0.014, 0.0, 0.050), (0.019, 0.024, -0.022, -0.034), (0.009, 0.011, 0.024, 0.028))  # fmt: skip
+          (0.030, 0.014, 0.0, 0.050), (0.019, 0.024, -0.022, -0.034),
+          (0.009, 0.011, 0.024, 0.028))  # fmt: skip
 
 
 def _both(points: Points) -> dict[int, Points]:
     """Points [k, 2] around the middle of the right eye to head points [k, 3] of either eye."""
-    right = lay(points + (_EYE_X, 0))
+    right = lay(points + np.array([_EYE_X, 0]))
     return {side: right * MIRROR[side] for side in (-1, 1)}
 
 
 def _round_parts(side: int) -> Points:
-    """The round parts as head points; the light comes from the picture's left in both eyes: no mirroring there."""
+    """The round parts as head points; not mirrored, since the light comes from the left in both eyes."""
     return np.concatenate([lay(circle(24) * (w, h) + (side * _EYE_X + x, y)) for w, h, x, y in _PARTS])
 
 
@@ -312,7 +328,8 @@ def _paste_eyeball(pen: Pen, face: Face, side: int, colour: str, lid: Points, un
     ball = Image.new("RGB", (width, height), (252, 252, 255))
     ink = ImageDraw.Draw(ball)
     # the upper lid's shadow on the white
-    pen.fill(np.concatenate([lid, lid[::-1] + (0, 0.03 * pen.unit)]) - corner, (206, 206, 226), ink)
+    drop = np.array([0, 0.03 * pen.unit])
+    pen.fill(np.concatenate([lid, lid[::-1] + drop]) - corner, (206, 206, 226), ink)
 
     # the eyes look ahead of the head a little
     look = (0.014 * face.turn - 0.004 * side, 0.006, 0.0)
@@ -341,9 +358,9 @@ def _draw_brows(pen: Pen, face: Face, colour: Colour) -> None:
         pen.stroke(pen.curve(_slant(face, side, brow), steps=6), colour, (0.010, 0.015, 0.012, 0.004))
 
 
-_FRAMES = _both(
-    np.array([(-0.096, -0.042), (0.0, -0.076), (0.1, -0.05), (0.104, 0.06), (0.0, 0.122), (-0.09, 0.084)])
-)
+_FRAME = np.array([(-0.096, -0.042), (0.0, -0.076), (0.1, -0.05), (0.104, 0.06), (0.0, 0.122),
+                   (-0.09, 0.084)])  # fmt: skip
+_FRAMES = _both(_FRAME)
 _BRIDGE = np.array([(-0.068, 0.0, 0.26), (0.0, -0.014, 0.29), (0.068, 0.0, 0.26)])
 
 

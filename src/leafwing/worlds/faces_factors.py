@@ -38,7 +38,9 @@ ORNAMENTS: tuple[str, ...] = ("none", "ribbon", "hairpin", "headband")
 BACKGROUNDS: tuple[str, ...] = ("plain", "gradient", "glow", "stripes", "dots", "sky")
 """What is behind the head."""
 
-COLOURS: tuple[str, ...] = ("white", "cream", "rose", "peach", "mint", "sky", "lavender", "slate", "navy", "wine")
+COLOURS: tuple[str, ...] = (
+    "white", "cream", "rose", "peach", "mint", "sky", "lavender", "slate", "navy", "wine",
+)  # fmt: skip
 """Colours of backgrounds and outfits."""
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -137,7 +139,7 @@ FACTORS: tuple[str, ...] = tuple(field.name for field in fields(Face))
 
 
 def check(face: Face) -> None:
-    """Raises `ValueError`, one sentence with a suggestion, if a factor is not a known name or out of range."""
+    """Raises `ValueError`, one sentence with a suggestion, if a factor is unknown or out of range."""
     for factor, names in _CHOICES.items():
         value = getattr(face, factor)
         if value not in names:
@@ -180,10 +182,11 @@ GLASSES = 0.10
 def draw_factors(seed: int, index: int) -> Face:
     """The factors of face `index` of world `seed`; the pair alone decides them.
 
-    A block of 32 uniform numbers is drawn at once from Philox keyed by (seed, index), and each factor owns fixed
-    places in it, in the order below. A later factor takes free places at the end, so it never changes the others.
+    A block of 32 uniform numbers is drawn at once from Philox keyed by (seed, index), and each factor owns
+    the places in it that are written below. A factor that is added later takes free places at the end, so the
+    others stay as they are.
     """
-    key = np.array([seed & 0xFFFF_FFFF_FFFF_FFFF, index], dtype=np.uint64)
+    key = np.array([seed, index], dtype=np.uint64)
     u: list[float] = np.random.Generator(np.random.Philox(key=key)).random(32).tolist()
     left_eye = _pick(u[2], EYE_COLOURS)
     odd = u[3] < ODD_EYES  # the same number, stretched back to [0, 1), picks among the ten other colours

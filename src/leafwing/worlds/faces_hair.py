@@ -1,4 +1,4 @@
-"""Hair of the faces world: what falls behind the head, what frames the face, bangs, and what is worn in them."""
+"""Hair of the faces world: behind the head, beside the face, on the forehead, and what is worn in it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageChops
 
-from .faces_factors import Face
-from .faces_pen import MIRROR, Colour, Pen, Points, circle, lay, mix, smooth, surface
+from leafwing.worlds.faces_factors import Face
+from leafwing.worlds.faces_pen import MIRROR, Colour, Pen, Points, circle, lay, mix, smooth, surface
 
 # lit, base, shade: the light comes from above, so the lit colour is at the top
 _HAIR: dict[str, tuple[Colour, Colour, Colour]] = {
@@ -65,18 +65,20 @@ def _wobble(face: Face, k: float) -> float:
 
 # Outlines, right half from the crown down; the left half is its mirror image.
 _BACK: dict[str, list[tuple[float, float]]] = {
-    "bob": [(0.0, -0.415), (0.19, -0.37), (0.325, -0.22), (0.365, -0.02), (0.385, 0.15), (0.375, 0.27), (0.30, 0.345),
-            (0.2, 0.33), (0.0, 0.32)],
-    "long": [(0.0, -0.415), (0.19, -0.37), (0.32, -0.22), (0.355, -0.02), (0.385, 0.2), (0.41, 0.42), (0.42, 0.75),
-             (0.0, 0.75)],
-    "wavy": [(0.0, -0.425), (0.2, -0.385), (0.335, -0.24), (0.375, -0.1), (0.36, 0.02), (0.43, 0.14), (0.39, 0.25),
-             (0.47, 0.38), (0.42, 0.5), (0.5, 0.75), (0.0, 0.75)],
-    "short": [(0.0, -0.38), (0.19, -0.345), (0.31, -0.22), (0.325, -0.04), (0.29, 0.12), (0.2, 0.24), (0.0, 0.26)],
+    "bob": [(0.0, -0.415), (0.19, -0.37), (0.325, -0.22), (0.365, -0.02), (0.385, 0.15), (0.375, 0.27),
+            (0.30, 0.345), (0.2, 0.33), (0.0, 0.32)],
+    "long": [(0.0, -0.415), (0.19, -0.37), (0.32, -0.22), (0.355, -0.02), (0.385, 0.2), (0.41, 0.42),
+             (0.42, 0.75), (0.0, 0.75)],
+    "wavy": [(0.0, -0.425), (0.2, -0.385), (0.335, -0.24), (0.375, -0.1), (0.36, 0.02), (0.43, 0.14),
+             (0.39, 0.25), (0.47, 0.38), (0.42, 0.5), (0.5, 0.75), (0.0, 0.75)],
+    "short": [(0.0, -0.38), (0.19, -0.345), (0.31, -0.22), (0.325, -0.04), (0.29, 0.12), (0.2, 0.24),
+              (0.0, 0.26)],
     "twin_tails": [(0.0, -0.405), (0.19, -0.365), (0.31, -0.23), (0.325, -0.06), (0.3, 0.1), (0.25, 0.22),
                    (0.0, 0.26)],
     "braids": [(0.0, -0.405), (0.19, -0.365), (0.315, -0.22), (0.345, -0.04), (0.345, 0.12), (0.3, 0.26),
                (0.0, 0.3)],
-    "buns": [(0.0, -0.405), (0.19, -0.365), (0.31, -0.23), (0.325, -0.06), (0.3, 0.1), (0.25, 0.2), (0.0, 0.24)],
+    "buns": [(0.0, -0.405), (0.19, -0.365), (0.31, -0.23), (0.325, -0.06), (0.3, 0.1), (0.25, 0.2),
+             (0.0, 0.24)],
 }  # fmt: skip
 _BACK["side_tail"] = _BACK["twin_tails"]
 
@@ -170,15 +172,15 @@ def _draw_falling_strands(pen: Pen, face: Face, hair: Tones) -> None:
     for s in (-1, 1):
         for k, x in enumerate((0.305, 0.345)):
             bend = wave * (1 + 0.3 * _wobble(face, k + 3 * s))
-            strand = lay(
-                [(x, -0.05), (x + bend, 0.12), (x + 0.02 - bend, 0.26), (x + 0.03 + bend, 0.42), (x + 0.03, 0.6)], 0.0
-            )
+            strand = lay([(x, -0.05), (x + bend, 0.12), (x + 0.02 - bend, 0.26), (x + 0.03 + bend, 0.42),
+                          (x + 0.03, 0.6)], 0.0)  # fmt: skip
             tint = hair.line if k == 0 else hair.lit
             pen.stroke(pen.curve(strand * MIRROR[s]), tint, (0.002, 0.012, 0.008, 0.004))
 
 
-_LOBE = np.array([(-0.062, -0.03), (0.0, -0.045), (0.062, -0.03), (0.045, 0.02), (0.0, 0.052), (-0.045, 0.02)])
-_BRAID = [lay(_LOBE + (0.312 + 0.012 * k, 0.19 + 0.068 * k), 0.02) for k in range(5)]
+_LOBE = lay([(-0.062, -0.03), (0.0, -0.045), (0.062, -0.03), (0.045, 0.02), (0.0, 0.052),
+             (-0.045, 0.02)], 0.02)  # fmt: skip
+_BRAID = [_LOBE + np.array([0.312 + 0.012 * k, 0.19 + 0.068 * k, 0]) for k in range(5)]
 
 
 def draw_braids(pen: Pen, face: Face, hair: Tones) -> None:
@@ -193,8 +195,8 @@ def draw_braids(pen: Pen, face: Face, hair: Tones) -> None:
 
 # ---- in front of the face ----
 
-# Strands of the bangs from left to right: left root x, right root x, tip x, tip y. A "swept" row starts at the
-# parting and is mirrored by it.
+# Strands of the bangs from left to right: left root x, right root x, tip x, tip y. The "swept" ones
+# are mirrored if the hair parts on the right.
 _ROWS: dict[str, Points] = {
     "straight": np.array([
         (-0.254, -0.175, -0.22, -0.075), (-0.183, -0.103, -0.145, -0.085), (-0.112, -0.031, -0.072, -0.085),
@@ -245,7 +247,7 @@ def shadow(pen: Pen, hair: Front, head: Image.Image) -> Image.Image:
 
 
 def _wedges(corners: Points) -> Points:
-    """Canvas corners [n, 5, 2] (root, edge, tip, edge, root) to outlines [n, m, 2]: bent edges and a sharp tip."""
+    """Canvas corners [n, 5, 2] (root, edge, tip, edge, root) to outlines [n, m, 2]: bent edges, a tip."""
     return np.concatenate([smooth(corners[:, :3], steps=4), smooth(corners[:, 2:], steps=4)], 1)
 
 
@@ -319,7 +321,9 @@ def _draw_shine(pen: Pen, face: Face, hair: Tones) -> None:
     pen.fill(pen.at(_SHINE), mix(hair.lit, (255, 255, 255), amount))
 
 
-_WHORL = np.array([[(0.25 * x, -0.385, 0.17), (0.75 * x, -0.31, 0.17), (x, -0.2, 0.17)] for x in (-0.24, -0.11, 0.12, 0.24)])
+_WHORL = np.array([
+    lay([(0.25 * x, -0.385), (0.75 * x, -0.31), (x, -0.2)], 0.17) for x in (-0.24, -0.11, 0.12, 0.24)
+])  # fmt: skip
 
 
 def _draw_crown_strands(pen: Pen, face: Face, hair: Tones) -> None:
@@ -348,10 +352,10 @@ def draw_ornament(pen: Pen, face: Face) -> None:
     dark = mix(colour, (30, 10, 30), 0.55)
     s = -_side(face)
     if face.ornament == "ribbon":
+        place = np.array([s * 0.19, -0.31, 0.0])
         for half in (-1, 1):
-            loop = _LOOP * MIRROR[half] + (s * 0.19, -0.31, 0.0)
-            pen.shape(pen.curve(loop, closed=True, steps=3), colour, dark)
-        pen.fill(pen.at(_BOW_KNOT + (s * 0.19, -0.31, 0.0)), dark)
+            pen.shape(pen.curve(_LOOP * MIRROR[half] + place, closed=True, steps=3), colour, dark)
+        pen.fill(pen.at(_BOW_KNOT + place), dark)
     elif face.ornament == "hairpin":
         for lean in (-0.03, 0.03):
             bar = lay([(s * 0.14, -0.19 - lean), (s * 0.195, -0.178), (s * 0.25, -0.165 + lean)], 0.2)

@@ -1,8 +1,7 @@
-"""The pen of the faces world: a canvas with a turned, tilted head's coordinates, splines, strokes and soft fills.
+"""The pen of the faces world: a canvas in the coordinates of a turned, tilted head; curves, strokes, fills.
 
-Coordinates are those of the head: the origin lies between the eyes, x to the right, y down, z towards the viewer,
-and one unit is nearly the picture's side (`CLOSENESS`). Nothing here knows a pixel count except the pen itself, so every size shows the
-same drawing.
+The origin lies between the eyes, x to the right, y down, z towards the viewer, and one unit is nearly the
+side of the picture (`CLOSENESS`). Only the pen knows how many pixels there are: all sizes show one drawing.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ Colour = tuple[int, int, int]
 """Red, green, blue, 0 to 255."""
 
 MIN_CANVAS = 192
-"""Pillow draws polygons on whole pixels without antialiasing: even a 16 px picture starts from this canvas."""
+"""Pillow draws on whole pixels without antialiasing: even a 16 px picture starts from this many."""
 
 YAW = 0.42
 """Radians that the head turns at |turn| = 1."""
@@ -55,7 +54,8 @@ def _spline_basis(count: int, closed: bool, steps: int) -> Points:
     """[m, count] Catmull-Rom weights: a curve through `count` control points is this matrix times them."""
     spans = count if closed else count - 1
     t = np.arange(steps) / steps
-    weights = np.stack([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2], 1) / 2
+    u, v = t**2, t**3
+    weights = np.stack([-t + 2 * u - v, 2 - 5 * u + 3 * v, t + 4 * u - 3 * v, v - u], 1) / 2
     rows = np.zeros((spans * steps + (not closed), count))
     for span in range(spans):
         for k in range(4):
@@ -85,7 +85,14 @@ def _ramp(height: int, start: float, end: float) -> Image.Image:
     return Image.fromarray((np.clip(share, 0, 1) * 255).round().astype(np.uint8)[:, None])
 
 
-def gradient(width: int, height: int, top: Colour, bottom: Colour, start: float = 0, end: float = 1) -> Image.Image:
+def gradient(
+    width: int,
+    height: int,
+    top: Colour,
+    bottom: Colour,
+    start: float = 0,
+    end: float = 1,
+) -> Image.Image:
     """An image that goes from `top` to `bottom` between two shares of its height."""
     column = Image.new("RGB", (1, height), top)
     column.paste(bottom, (0, 0), _ramp(height, start, end))
@@ -102,15 +109,17 @@ def _spot(width: int, height: int, amount: int) -> Image.Image:
 
 @cache
 def _widths(widths: tuple[float, ...], count: int) -> NDArray[np.complex128]:
-    """[count] half widths, interpolated along a stroke of `count` points, as imaginary numbers (see `stroke`)."""
+    """[count] half widths along a stroke of `count` points, as imaginary numbers (see `Pen.stroke`)."""
     place = np.linspace(0, len(widths) - 1, count)
-    return np.interp(place, np.arange(len(widths)), widths) * 0.5j
+    halves: NDArray[np.complex128] = np.interp(place, np.arange(len(widths)), widths) * np.complex128(0.5j)
+    return halves
 
 
 @cache
 def _slopes(count: int) -> NDArray[np.complex128]:
     """[count, count] weights: differences between the neighbours of each point."""
-    return np.gradient(np.eye(count), axis=0).astype(np.complex128)
+    slopes: Points = np.asarray(np.gradient(np.eye(count), axis=0))
+    return slopes.astype(np.complex128)
 
 
 def hard_mask(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
@@ -136,17 +145,18 @@ class Pen:
             [-sin, cos],
             [math.sin(yaw) * cos, math.sin(yaw) * sin],
         ])  # fmt: skip
-        # + 0.5: Pillow cuts coordinates to whole pixels, this rounds them; the turn's share keeps the face centred
+        # + 0.5: Pillow cuts coordinates to whole pixels, this rounds them; `turn` keeps the face centred
         centre = (side * (0.5 + shift[0] - 0.015 * turn) + 0.5, side * (EYE_LINE + shift[1]) + 0.5)
         self.origin = np.array(centre) - PIVOT * self.matrix[2]
 
     def at(self, points: Points) -> Points:
         """Canvas pixels [k, 2] of head points [k, 3]."""
-        return points @ self.matrix + self.origin
+        pixels: Points = points @ self.matrix + self.origin
+        return pixels
 
     def curve(self, points: Points, closed: bool = False, steps: int = 5) -> Points:
         """Canvas pixels of a smooth curve through head points [k, 3]."""
-        return smooth(points @ self.matrix + self.origin, closed, steps)
+        return smooth(self.at(points), closed, steps)
 
     def fill(self, points: Points, colour: Colour | int, ink: ImageDraw.ImageDraw | None = None) -> None:
         """Fills a polygon of canvas pixels [k, 2], on the picture or on a mask's drawing."""
@@ -165,12 +175,13 @@ class Pen:
         self.line(points, outline, width, closed=True)
 
     def stroke(self, points: Points, colour: Colour, widths: tuple[float, ...]) -> None:
-        """A brush stroke along canvas pixels [k, 2] that swells and tapers as `widths` (units of the head) say."""
+        """A brush stroke along canvas pixels [k, 2], as wide as `widths` (units of the head) say."""
         # as complex numbers: 1j in the widths turns the stroke's direction by a right angle
         z = np.ascontiguousarray(points).view(np.complex128).ravel()
         along = _slopes(len(z)) @ z
         across = along * (_widths(widths, len(z)) / (np.abs(along) / self.unit + 1e-9))
-        self.ink.polygon(np.concatenate([z + across, (z - across)[::-1]]).view(np.float64).tolist(), fill=colour)
+        rim = np.concatenate([z + across, (z - across)[::-1]])
+        self.ink.polygon(rim.view(np.float64).tolist(), fill=colour)
 
     def mask(self) -> tuple[Image.Image, ImageDraw.ImageDraw]:
         """An empty mask of the canvas and its drawing."""

@@ -1,0 +1,132 @@
+"""Every registered network by name, and the homework's networks against an independent copy (R91)."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from leafwing.core import randomness
+from leafwing.core.errors import BadConfig, BadNetwork
+from leafwing.networks import discriminators, generators
+from leafwing.networks.resize import EnlargeConvolve, MinibatchSpread
+from leafwing.recipe import Recipe
+from torch import nn
+from torch.nn import functional as F
+
+SMALL = {"width": 4, "hidden": 16, "units": 8, "most": 16}
+
+
+def build(registry, name: str, **facts):
+    schema = registry.settings(name, ("z_dim", "image_size", "channels", "condition_dim", "outputs"))
+    options = {key: SMALL[key] for key in schema.model_fields if key in SMALL}
+    return registry.build(name, options, **facts)
+
+
+@pytest.mark.parametrize("name", generators.names())
+@pytest.mark.parametrize(("z_dim", "size", "channels", "k"), [(100, 64, 3, 0), (50, 16, 1, 0), (7, 24, 4, 3)])
+def test_every_generator(name, z_dim, size, channels, k):
+    """R1, R34, R35: G(z) and G(z, x), any length of z, the asked shape in [-1, 1]; every weight gets a gradient."""
+    G = build(generators, name, z_dim=z_dim, image_size=size, channels=channels, condition_dim=k)
+    z, x = torch.randn(4, z_dim), torch.randn(4, k) if k else None
+    pictures = G(z) if x is None else G(z, x)
+    assert pictures.shape == (4, channels, size, size)
+    assert pictures.abs().max() <= 1
+    (pictures * torch.randn_like(pictures)).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in G.parameters())
+    with pytest.raises(BadNetwork):
+        G(z, torch.randn(4, 2)) if x is None else G(z)
+    if x is not None:
+        assert not torch.equal(G(z, x), G(z, -x)), "the condition matters"
+
+
+@pytest.mark.parametrize("name", discriminators.names())
+@pytest.mark.parametrize(("size", "channels", "k", "outputs"), [(64, 3, 0, 1), (16, 1, 0, 2), (24, 4, 3, 1)])
+def test_every_discriminator(name, size, channels, k, outputs):
+    """R38: a scalar a picture (two numbers for a two-class judge); every weight gets a gradient."""
+    D = build(discriminators, name, image_size=size, channels=channels, condition_dim=k, outputs=outputs)
+    pictures, x = torch.randn(4, channels, size, size), torch.randn(4, k) if k else None
+    verdicts = D(pictures) if x is None else D(pictures, x)
+    assert verdicts.shape == ((4,) if outputs == 1 else (4, outputs))
+    (verdicts * torch.randn_like(verdicts)).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in D.parameters())
+
+
+def test_dcgan_is_the_homework_layer_by_layer():
+    """R91: shapes and parameter counts of the TAs' 2021 sample code, written down here once more."""
+
+    def up(i: int, o: int) -> list[nn.Module]:
+        return [nn.ConvTranspose2d(i, o, 5, 2, padding=2, output_padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU()]
+
+    def down(i: int, o: int) -> list[nn.Module]:
+        return [nn.Conv2d(i, o, 5, 2, 2), nn.BatchNorm2d(o), nn.LeakyReLU(0.2)]
+
+    G = nn.Sequential(
+        nn.Linear(100, 64 * 8 * 4 * 4, bias=False), nn.BatchNorm1d(64 * 8 * 4 * 4), nn.ReLU(),
+        nn.Unflatten(1, (512, 4, 4)), *up(512, 256), *up(256, 128), *up(128, 64),
+        nn.ConvTranspose2d(64, 3, 5, 2, padding=2, output_padding=1), nn.Tanh(),
+    )  # fmt: skip
+    D = nn.Sequential(
+        nn.Conv2d(3, 64, 5, 2, 2), nn.LeakyReLU(0.2), *down(64, 128), *down(128, 256), *down(256, 512),
+        nn.Conv2d(512, 1, 4), nn.Flatten(0),
+    )  # fmt: skip
+    ours = Recipe.from_dict({}).build_networks()
+    x = torch.randn(3, 100)
+    for mine, theirs in zip(ours, (G, D), strict=True):
+        shapes = [[tuple(p.shape) for p in net.parameters()] for net in (mine, theirs)]
+        assert shapes[0] == shapes[1]
+        for p, q in zip(mine.parameters(), theirs.parameters(), strict=True):
+            q.data.copy_(p.data)
+        assert torch.allclose(mine(x), theirs(x), atol=1e-6)
+        x = theirs(x).detach()
+    assert [sum(p.numel() for p in net.parameters()) for net in ours] == [5_142_083, 4_316_545]
+    assert float(ours[0].body[1].weight.detach().std()) == pytest.approx(0.02, rel=0.02)
+
+
+def test_gan_2014_has_the_published_sizes():
+    """R86: 100 -> 1200 -> 1200 -> 784 and maxout 240x5 twice, weights uniform in +-0.05 and +-0.005."""
+    G = generators.build("gan-2014", {}, z_dim=100, image_size=28, channels=1)
+    D = discriminators.build("gan-2014", {}, image_size=28, channels=1)
+    linear = [layer for layer in G.modules() if isinstance(layer, nn.Linear)]
+    assert [(layer.in_features, layer.out_features) for layer in linear] == [(100, 1200), (1200, 1200), (1200, 784)]
+    assert all(float(layer.weight.detach().abs().max()) == pytest.approx(0.05, rel=0.01) for layer in linear)
+    linear = [layer for layer in D.modules() if isinstance(layer, nn.Linear)]
+    assert [(layer.in_features, layer.out_features) for layer in linear] == [(784, 1200), (240, 1200), (240, 1)]
+    assert [layer.p for layer in D.modules() if isinstance(layer, nn.Dropout)] == [0.2, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("side", [4, 5, 7])
+def test_enlarge_convolve_is_repeating_then_convolving(side):
+    layer = EnlargeConvolve(3, 5).double()
+    x = torch.randn(2, 3, side, side, dtype=torch.float64)
+    slow = F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), layer.weight, padding=1)
+    assert torch.allclose(layer(x), slow, atol=1e-12)
+    assert torch.autograd.gradcheck(layer, x[:1, :, :3, :3].clone().requires_grad_())
+
+
+def test_minibatch_spread_measures_variety():
+    """Karras et al. 2018, Sec. 3: zero for equal pictures, the mean deviation over a group otherwise."""
+    spread = MinibatchSpread(4)
+    same = torch.randn(1, 3, 2, 2).expand(8, 3, 2, 2)
+    assert float(spread(same)[:, 3].max()) <= 1.01e-4
+    x = torch.randn(8, 3, 2, 2)
+    out = spread(x)
+    group = x[[0, 2, 4, 6]]
+    assert torch.allclose(out[0, 3], group.std(dim=0, correction=0).mean().expand(2, 2), atol=1e-5)
+    assert torch.equal(out[:, :3], x)
+    assert spread(x[:3]).shape == (3, 4, 2, 2), "a batch that is no multiple of the group is one group"
+
+
+def test_sides_that_cannot_be_made_are_refused_with_the_nearest():
+    recipe = Recipe.from_dict({"data": {"image_size": 65}})
+    with pytest.raises(BadConfig, match="65 cannot be made.*56, 64, 80"):
+        recipe.check()
+
+
+def test_equal_seeds_give_equal_networks():
+    """R47: seeded initialisation."""
+    recipe = Recipe.from_dict({"generator": {"width": 4}, "discriminator": {"width": 4}})
+    states = []
+    for seed in (1, 1, 2):
+        randomness.seed_networks(seed, -1)
+        states.append(torch.cat([p.flatten() for net in recipe.build_networks() for p in net.parameters()]))
+    assert torch.equal(states[0], states[1])
+    assert not torch.equal(states[0], states[2])
