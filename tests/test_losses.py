@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+
 from leafwing.losses import adversarial as a
 from leafwing.losses.penalties import zero_centred
 from leafwing.variants.gan import GAN

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
+
 from leafwing.core import randomness
 from leafwing.core.errors import BadConfig, BadNetwork
 from leafwing.networks import discriminators, generators
 from leafwing.networks.resize import EnlargeConvolve, MinibatchSpread
 from leafwing.recipe import Recipe
-from torch import nn
-from torch.nn import functional as F
 
 SMALL = {"width": 4, "hidden": 16, "units": 8, "most": 16}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -236,7 +237,20 @@ def read_part(section: str, values: Mapping[str, Any]) -> Part:
         return Part(name, Settings())
     schema = REGISTRIES[section].settings(name, GIVEN)
     options = {key: value for key, value in values.items() if key != "name"}
+    refuse_unknown(section, options, ["name", *schema.model_fields])
     return Part(name, validate(schema, options, section))
+
+
+def refuse_unknown(section: str, values: Mapping[str, Any], known: list[str]) -> None:
+    """Name the nearest setting for the first unknown one: of this section, or else of any other."""
+    for key in values:
+        if key in known:
+            continue
+        elsewhere = {name: f"{table}.{name}" for table, schema in TABLES.items() for name in schema.model_fields}
+        near = get_close_matches(key, elsewhere, n=1, cutoff=0.75)
+        if near and not get_close_matches(key, known, n=1, cutoff=0.6):
+            raise BadConfig(f"'{section}.{key}' is not a setting. Did you mean {elsewhere[near[0]]!r}?")
+        raise BadConfig(f"'{section}.{key}' is not a setting.{did_you_mean(key, known)}")
 
 
 def build(section: str, part: Part, **facts: Any) -> Any:

@@ -91,10 +91,19 @@ def make_timelapse(folder: Path, last: int) -> None:
         return
     rows = [(f"{step:,} rounds", top_row(image)) for step, image in steps]
     pictures.captioned(rows, columns=1).save(folder / "timeline.png")
-    frames = [pictures.captioned([(f"{step:,} rounds", image)], columns=1) for step, image in steps]
+    frames = same_size([pictures.captioned([(f"{step:,} rounds", image)], columns=1) for step, image in steps])
     pictures.save_gif(frames, folder / "timeline.gif", fps=2, hold_last_s=3)
     with suppress(pictures.VideoUnavailable):  # the GIF shows the same
         pictures.save_mp4([*frames, *frames[-1:] * 5], folder / "timeline.mp4", fps=2)
+
+
+def same_size(frames: list[Image.Image]) -> list[Image.Image]:
+    """The frames on white paper as large as the largest: a long caption may be wider than a small sheet."""
+    width, height = max(f.width for f in frames), max(f.height for f in frames)
+    papers = [Image.new("RGB", (width, height), "white") for _ in frames]
+    for paper, frame in zip(papers, frames, strict=True):
+        paper.paste(frame, (0, 0))
+    return papers
 
 
 def top_row(sheet: Image.Image) -> Image.Image:

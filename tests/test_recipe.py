@@ -1,0 +1,137 @@
+"""Recipes: typed, frozen, TOML and back; every impossible value is one sentence."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pydantic
+import pytest
+
+from leafwing.core.config import apply_overrides, read_value
+from leafwing.core.errors import BadConfig
+from leafwing.recipe import Recipe, load_recipe, shipped
+
+TINY = {
+    "faces": ["generator.width=4", "generator.most=8", "discriminator.width=4", "discriminator.most=8"],
+    "dcgan": ["generator.width=4", "discriminator.width=4"],
+    "gan-2014": ["generator.hidden=16", "discriminator.units=8"],
+}
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_every_shipped_recipe_is_complete_typed_and_reads_back(name):
+    recipe = load_recipe(name)
+    assert Recipe.from_dict(tomllib.loads(recipe.to_toml())) == recipe
+    assert recipe.title
+    first = shipped()[name].read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith("# "), "the first line says what to expect"
+    with pytest.raises(pydantic.ValidationError):
+        recipe.train.steps = 3
+
+
+def test_overrides_are_dotted_and_typed():
+    recipe = load_recipe("dcgan", ["train.batch=8", "data.flip=true", "optimizer.generator.betas=[0.0, 0.9]"])
+    assert (recipe.train.batch, recipe.data.flip) == (8, True)
+    assert recipe.optimizer.generator.betas == (0.0, 0.9)
+    assert recipe.optimizer.discriminator.betas == (0.5, 0.999), "its neighbour keeps its own"
+    assert read_value("some text") == "some text"
+    assert apply_overrides({"a": {"name": "x", "w": 1}}, ["a.name=y"]) == {"a": {"name": "y"}}
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("train.batch=0", ["train.batch = 0", "greater than or equal to 1"]),
+        ("train.steps=-1", ["train.steps = -1"]),
+        ("generator.chanels=32", ["generator.chanels", "data.channels"]),
+        ("generator.widht=32", ["generator.widht", "'width'"]),
+        ("trian.batch=8", ["'trian'", "'train'"]),
+        ("train.bach=8", ["train.bach", "'batch'"]),
+        ("generator.name=dcgn", ["'dcgn'", "'dcgan'"]),
+        ("variant.judge=vote", ["variant.judge", "'classification', 'softmax' or 'regression'"]),
+        ("train.precision=fp16", ["'fp32' or 'bf16'"]),
+        ("optimizer.generator.lr=0", ["optimizer.generator.lr = 0", "greater than 0"]),
+        ("optimizer.generator.lr=nan", ["optimizer.generator.lr"]),
+        ("optimizer.generator.lr=fast", ["optimizer.generator.lr = 'fast'", "number"]),
+        ("optimizer.generator.learnrate=1", ["learnrate"]),
+        ("data.image_size=65", ["65", "64"]),
+        ("data.image_size=100000", ["data.image_size"]),
+        ("data.channels=2", ["data.channels = 2"]),
+        ("prior.dim=0", ["dim must be at least 1"]),
+        ("prior.name=gauss", ["'gauss'"]),
+        ("train=3", ["train is a section"]),
+        ("train.batch", ["--set", "section.key=value"]),
+        ("=3", ["section.key=value"]),
+        ("train.batch=1", ["BatchNorm needs at least 2"]),
+        ("train.seed=-1", ["train.seed"]),
+        ("average.ramp=0", ["average.ramp"]),
+        ("watch.samples=0", ["watch.samples"]),
+        ("generator.kernel=3", ["generator.kernel"]),
+        ("variant.real_label=abc", ["variant.real_label"]),
+        ("generator.name=nowhere.py:Net", ["nowhere.py", "not a file"]),
+        ("generator=dcgan", ["generator is a section"]),
+        ("train.steps=1.5", ["train.steps = 1.5"]),
+        ("data.count=1", ["data.count"]),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(override, words):
+    with pytest.raises(BadConfig) as caught:
+        load_recipe("dcgan", [override])
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert len(sentence) < 400
+    assert all(word in sentence for word in words), sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("not toml at all", ["not valid TOML", "line 1"]),
+        ("[train]\nbatch = 3\nbatch = 4\n", ["set twice", "line 3"]),
+        ("[train]\nbatch = 3\n[train]\nsteps = 4\n", ["declared twice", "line 3"]),
+        ("[train]\nbatch = 0\n", ["train.batch = 0"]),
+        ("\x00\x01", ["not valid TOML"]),
+        ("a = " + "[" * 5000, ["nested too deeply"]),
+    ],
+)
+def test_recipe_files_that_cannot_be_read_name_the_file_and_the_line(tmp_path, text, words):
+    path = tmp_path / "my recipe 食谱.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(BadConfig) as caught:
+        load_recipe(str(path))
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_unknown_recipes_and_binary_files(tmp_path):
+    with pytest.raises(BadConfig, match="Did you mean 'dcgan'"):
+        load_recipe("dcgna")
+    with pytest.raises(BadConfig, match="There is no recipe file"):
+        load_recipe("nothing.toml")
+    (tmp_path / "x.toml").write_bytes(b"\xff\xfe\x80")
+    with pytest.raises(BadConfig, match="not a text file"):
+        load_recipe(str(tmp_path / "x.toml"))
+
+
+def test_a_network_of_ones_own_by_file(tmp_path):
+    """R39, R31: a class in a file is a part like any other, its arguments are settings."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from torch import nn\n"
+        "class Tiny(nn.Module):\n"
+        "    def __init__(self, z_dim: int, image_size: int = 64, channels: int = 3, hidden: int = 8):\n"
+        "        super().__init__()\n"
+        "        d = channels * image_size ** 2\n"
+        "        self.body = nn.Sequential(nn.Linear(z_dim, hidden), nn.Linear(hidden, d), nn.Tanh(),\n"
+        "                                  nn.Unflatten(1, (channels, image_size, image_size)))\n"
+        "    def forward(self, z, condition=None):\n"
+        "        return self.body(z)\n"
+    )
+    recipe = load_recipe("dcgan", [f"generator.name={path}:Tiny", "generator.hidden=5"])
+    assert recipe.build_generator().body[0].out_features == 5
+    with pytest.raises(BadConfig, match="hiden.*'hidden'"):
+        load_recipe("dcgan", [f"generator.name={path}:Tiny", "generator.hiden=5"])
+    with pytest.raises(BadConfig, match="Did you mean 'Tiny'"):
+        load_recipe("dcgan", [f"generator.name={path}:Tny"])
+    (tmp_path / "broken.py").write_text("import nothing_like_this")
+    with pytest.raises(BadConfig, match="could not be imported"):
+        load_recipe("dcgan", [f"generator.name={tmp_path / 'broken.py'}:Tiny"])

@@ -1,0 +1,299 @@
+"""Whole runs on tiny networks: what is written, and that a stop leaves no trace in the result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import small_training
+from PIL import Image
+from test_recipe import TINY
+from torch import nn
+
+import leafwing
+from leafwing import api, run
+from leafwing.core.errors import BadConfig, BadNetwork, BadRun
+from leafwing.core.pictures import read_png_metadata
+from leafwing.explore.sample import latent_from_text
+from leafwing.recipe import shipped
+from leafwing.train import fit
+from leafwing.watch.meter import Diverged, Meter, read_rows
+from leafwing.watch.samples import LECTURE_STEPS, is_sheet_step
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory) -> Path:
+    """A folder of 40 small pictures: a bright disc on a dark ground."""
+    folder = tmp_path_factory.mktemp("data") / "my pictures 图"
+    folder.mkdir()
+    y, x = np.mgrid[:16, :16]
+    for number in range(40):
+        cx, cy = 4 + number % 8, 4 + number // 8
+        disc = ((x - cx) ** 2 + (y - cy) ** 2 < 12)[:, :, None] * np.array([200, 30 + 5 * number, 90])
+        Image.fromarray((30 + disc.clip(0, 225)).astype(np.uint8)).save(folder / f"{number}.png")
+    return folder
+
+
+SETTINGS = [
+    *TINY["dcgan"], "data.image_size=16", "train.batch=8", "watch.log_every=2", "watch.samples=4",
+    "watch.checkpoint_every=5", "data.flip=true", "prior.dim=6", "train.precision=fp32",
+]  # fmt: skip
+
+
+def play(pictures: Path, out: Path, steps: int = 12, settings=(), **options):
+    return api.train(pictures, "dcgan", out=out, steps=steps, settings=[*SETTINGS, *settings], device="cpu", **options)
+
+
+def fingerprint(folder: Path) -> str:
+    """sha256 over all tensors and the state of the newest checkpoint, times left out."""
+    newest = sorted(p for p in (folder / "checkpoints").iterdir() if p.name.removeprefix("step-").isdigit())[-1]
+    state = json.loads((newest / "state.json").read_text())
+    del state["watchers"]
+    names = sorted(p.name for p in newest.glob("*.safetensors"))
+    parts = [(newest / name).read_bytes() for name in names] + [json.dumps(state, sort_keys=True).encode()]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+
+def test_the_run_folder_tells_everything(pictures, tmp_path):
+    """R44, R45, R71, R72: the resolved recipe, the environment, the log, the sheets, the averaged generator."""
+    outcome = play(pictures, tmp_path / "run")
+    folder = tmp_path / "run"
+    assert outcome == run.Outcome(folder, 12)
+    assert run.read_recipe(folder).train.batch == 8
+    assert json.loads((folder / "environment.json").read_text())["torch"] == torch.__version__
+    rows = read_rows(folder / "metrics.jsonl")
+    assert [row["step"] for row in rows] == [2, 4, 6, 8, 10, 12]
+    wanted = {"D/adversarial", "G/adversarial", "D/real_score", "D/fake_score", "D/real_accuracy", "D/fake_accuracy"}
+    wanted |= {"D/grad_norm", "G/grad_norm", "images_per_s", "memory_mb", "images", "seconds"}
+    assert wanted <= rows[0].keys()
+    assert all(0 <= row["D/real_accuracy"] <= 1 for row in rows)
+    assert rows[-1]["images"] == 12 * 8
+    sheets = sorted(p.name for p in (folder / "samples").iterdir())
+    assert sheets[:3] == ["step-00000000.png", "step-00000010.png", "step-00000012.png"]
+    assert {"timeline.png", "timeline.gif", "timeline.mp4"} <= set(sheets)
+    with Image.open(folder / "samples" / "timeline.gif") as film:
+        assert film.n_frames == 3
+    assert sorted(p.name for p in (folder / "checkpoints").iterdir()) == ["step-00000010", "step-00000012"]
+    assert not [p for p in folder.rglob("*") if p.suffix in (".pt", ".pth", ".pkl", ".pickle")]
+
+
+def test_the_sheets_follow_the_lecture():
+    """R72: 100, 1,000, 2,000, 5,000, 10,000, 20,000, 50,000, step 0, and a grid that no goal changes."""
+    assert all(is_sheet_step(step) for step in (0, *LECTURE_STEPS))
+    assert [s for s in range(201) if is_sheet_step(s)] == [0, 10, 20, 30, 50, 70, 100, 200]
+
+
+def test_same_seed_same_run_and_another_seed_another(pictures, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        play(pictures, tmp_path / name, 4, seed=seed)
+    assert fingerprint(tmp_path / "a") == fingerprint(tmp_path / "b") != fingerprint(tmp_path / "c")
+
+
+@pytest.mark.parametrize("recipe", sorted(shipped()))
+def test_a_resumed_run_ends_bit_identically(recipe, pictures, tmp_path):
+    """REL-R7: stopped anywhere (inside an epoch, between lazy penalties) and resumed, or never: the same sha256."""
+    settings = [*TINY[recipe], *SETTINGS[2:], "data.channels=1"]
+    plan = api.make_recipe(pictures, recipe, steps=13, settings=settings)
+    api.train(recipe=plan, out=tmp_path / "whole", device="cpu")
+    api.train(recipe=plan.override(["train.steps=4"]), out=tmp_path / "parts", device="cpu")
+    for goal in (7, 13):
+        torch.manual_seed(goal)
+        np.random.seed(goal)  # other random state at every start: none of it may matter
+        assert api.resume(tmp_path / "parts", steps=goal, device="cpu").step == goal
+    assert fingerprint(tmp_path / "parts") == fingerprint(tmp_path / "whole")
+    assert [r["step"] for r in read_rows(tmp_path / "parts" / "metrics.jsonl")][-1] == 13
+
+
+CHILD = """
+import sys, torch
+torch.set_num_threads(1)
+from leafwing.cli.main import main
+main(sys.argv[1:])
+"""
+
+
+def child(*arguments: str | Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", CHILD, *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **pipes)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_signals_save_and_the_resumed_run_is_the_same(number, code, pictures, tmp_path):
+    """Ctrl-C and SIGTERM finish the round, save, exit 130 / 143; kill -9 loses at most one interval."""
+    options = ["--steps", "150", "--set", *SETTINGS, "watch.checkpoint_every=20"]
+    process = child("train", pictures, "--out", tmp_path / "run", *options)
+    log = tmp_path / "run" / "metrics.jsonl"
+    deadline = time.monotonic() + 90
+    while not (log.exists() and len(log.read_text().splitlines()) >= 12) and time.monotonic() < deadline:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
+    os.kill(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    if number != signal.SIGKILL:
+        assert "leafwing resume" in out
+        newest = sorted((tmp_path / "run/checkpoints").glob("step-*"))[-1]
+        stopped = json.loads((newest / "state.json").read_text())
+        assert 24 <= stopped["step"] < 150
+    api.resume(tmp_path / "run", device="cpu")
+    play(pictures, tmp_path / "whole", 150, ["watch.checkpoint_every=1000"])
+    assert fingerprint(tmp_path / "run") == fingerprint(tmp_path / "whole")
+
+
+def test_a_damaged_checkpoint_is_named_and_skipped(pictures, tmp_path, capsys):
+    play(pictures, tmp_path / "run")
+    whole = fingerprint(tmp_path / "run")
+    victim = tmp_path / "run/checkpoints/step-00000012/generator.safetensors"
+    data = bytearray(victim.read_bytes())
+    data[-5] ^= 1
+    victim.write_bytes(data)
+    api.resume(tmp_path / "run", device="cpu")
+    assert "step-00000012" in capsys.readouterr().err
+    assert fingerprint(tmp_path / "run") == whole
+
+
+def test_other_data_is_refused_until_accepted(pictures, tmp_path):
+    """RELIABILITY P23."""
+    import shutil
+
+    data = tmp_path / "data"
+    shutil.copytree(pictures, data)
+    play(data, tmp_path / "run", 2)
+    (data / "0.png").unlink()
+    with pytest.raises(BadRun, match="40 pictures then, 39 now.*--accept-new-data"):
+        api.resume(tmp_path / "run", steps=3, device="cpu")
+    assert api.resume(tmp_path / "run", steps=3, device="cpu", accept_new_data=True).step == 3
+
+
+def test_folders_that_are_taken(pictures, tmp_path):
+    play(pictures, tmp_path / "run", 2)
+    with pytest.raises(BadRun, match="leafwing resume"):
+        play(pictures, tmp_path / "run", 2)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("precious")
+    with pytest.raises(BadRun, match="not empty"):
+        play(pictures, tmp_path / "other", 2)
+    from leafwing.core.lock import RunLock
+
+    with RunLock(tmp_path / "run"), pytest.raises(BadRun, match="run"):
+        api.resume(tmp_path / "run", steps=3, device="cpu")
+
+
+def test_nothing_is_left_by_a_run_that_cannot_start(pictures, tmp_path):
+    for settings in (["train.batch=0"], ["generator.chanels=3"], ["data.image_size=65"]):
+        with pytest.raises(BadConfig):
+            play(pictures, tmp_path / "run", 2, settings)
+    assert not (tmp_path / "run").exists()
+
+
+def test_sampling_and_provenance(pictures, tmp_path):
+    """R6, R81, R85: same seed, same bytes; single files carry z and where they come from; the folder stands alone."""
+    import shutil
+
+    play(pictures, tmp_path / "run", 3)
+    shutil.copytree(tmp_path / "run" / "generator", tmp_path / "alone")
+    a, b = (api.sample(tmp_path / "alone", 5, 1, tmp_path / name, device="cpu") for name in "ab")
+    names = sorted(p.name for p in a.iterdir())
+    assert len(names) == 5
+    assert all((a / n).read_bytes() == (b / n).read_bytes() for n in names)
+    facts = read_png_metadata(a / names[3])
+    assert "generator" in facts["Software"]
+    assert facts["leafwing:seed"] == "1"
+    G = api.load(tmp_path / "run", device="cpu")
+    z = latent_from_text(facts["leafwing:z"])
+    redrawn = ((G(z[None])[0].permute(1, 2, 0) + 1) * 127.5).round().numpy()
+    assert np.abs(redrawn - np.asarray(Image.open(a / names[3]), dtype=np.float32)).max() <= 1
+    sheet = api.sample(tmp_path / "run", 9, 2, tmp_path / "sheet.png", truncation=0.5, device="cpu")
+    assert read_png_metadata(sheet)["leafwing:truncation"] == "0.5"
+    other = api.sample(tmp_path / "run", 5, 2, tmp_path / "c", device="cpu")
+    assert (other / names[0]).read_bytes() != (a / names[0]).read_bytes()
+
+
+@pytest.mark.parametrize("ending", ["png", "gif", "mp4"])
+def test_interpolation_ends_in_the_pictures_of_its_seeds(ending, pictures, tmp_path):
+    """R83."""
+    play(pictures, tmp_path / "run", 2)
+    path = api.interpolate(tmp_path / "run", [1, 2], tmp_path / f"walk.{ending}", frames=3, device="cpu")
+    assert path.stat().st_size > 100
+    if ending == "png":
+        drawn = [api.sample(tmp_path / "run", 1, seed, tmp_path / f"{seed}", device="cpu") for seed in (1, 2)]
+        ends = [np.asarray(Image.open(folder / "000000.png")) for folder in drawn]
+        strip = np.asarray(Image.open(path)).astype(int)
+        assert np.abs(strip[2:18, 2:18] - ends[0]).max() <= 1
+        assert np.abs(strip[2:18, -18:-2] - ends[1]).max() <= 1
+
+
+class OwnG(nn.Module):
+    def __init__(self, out: int = 3 * 256, bound: bool = True) -> None:
+        super().__init__()
+        self.body, self.bound = nn.Linear(6, out), bound
+
+    def forward(self, z, condition=None):
+        x = self.body(z).unflatten(1, (3, 16, -1))
+        return torch.tanh(x) if self.bound else 9 * x
+
+
+class OwnD(nn.Module):
+    def __init__(self, outputs: int = 1) -> None:
+        super().__init__()
+        self.body = nn.Linear(3 * 256, outputs)
+
+    def forward(self, pictures, condition=None):
+        return self.body(pictures.flatten(1))
+
+
+def test_modules_of_ones_own(pictures, tmp_path):
+    """R39: any network with the right input and output plays, resumes and draws; [n, 1] is a score too."""
+    own = {"generator": OwnG(), "discriminator": OwnD()}
+    assert play(pictures, tmp_path / "run", 3, **own).step == 3
+    fresh = {"generator": OwnG(), "discriminator": OwnD()}
+    assert api.resume(tmp_path / "run", steps=5, device="cpu", **fresh).step == 5
+    assert leafwing.load(tmp_path / "run", network=OwnG())(torch.randn(2, 6)).shape == (2, 3, 16, 16)
+    with pytest.raises(BadConfig, match="given in Python .user:OwnG."):
+        leafwing.load(tmp_path / "run")
+
+
+class Constant(OwnG):
+    def forward(self, z, condition=None):
+        return super().forward(z * 0)
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ({"generator": OwnG(3 * 16 * 8)}, r"\[4, 3, 16, 8\]"),
+        ({"generator": OwnG(bound=False)}, "tanh"),
+        ({"generator": Constant()}, "is z used"),
+        ({"generator": nn.Flatten()}, "no parameters"),
+        ({"generator": nn.Linear(7, 3)}, "fails on an input"),
+        ({"discriminator": OwnD(3)}, r"\[4, 3\]"),
+        ({"discriminator": nn.Linear(2, 1)}, "discriminator fails"),
+    ],
+)
+def test_the_contract_checker_explains(own, words, pictures, tmp_path):
+    with pytest.raises(BadNetwork, match=words):
+        play(pictures, tmp_path / "run", 2, **own)
+    assert not (tmp_path / "run").exists()
+
+
+def test_divergence_is_said_and_not_saved():
+    training = small_training(lr=1e30)
+    with pytest.raises(Diverged, match="no longer a number"):
+        fit(training, [Meter(2, [])])
+
+
+def test_three_pictures_are_enough(pictures, tmp_path):
+    for number in range(3):
+        Image.open(pictures / f"{number}.png").save(tmp_path / f"{number}.png")
+    assert play(tmp_path, tmp_path / "run", 2).step == 2
