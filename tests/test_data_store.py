@@ -406,5 +406,5 @@ def test_a_mistake_in_a_helper_is_raised_here(tmp_path, crew):
     pieces = [number((i, pictures.BadPicture("x: y"))) for i in range(60)] + [
         number((60, png(np.zeros((16, 16, 3), np.uint8))))
     ]
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(StorageFailed, match="No such file"):
         list(work_through(pieces, task, 61, workers=2))

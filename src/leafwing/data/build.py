@@ -7,6 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -91,9 +92,9 @@ def build_from_world(
     task = DrawInto(path, count, target, world)
     # a world of the user's own may live in a script, which helpers do not run: it is drawn here
     helpers = workers if type(world).__module__.startswith("leafwing.") else 1
-    for _ in work_through((partial(int, i) for i in range(count)), task, count, helpers, progress):
-        pass
-    task.rows.flush()
+    with closing(task):
+        for _ in work_through((partial(int, i) for i in range(count)), task, count, helpers, progress):
+            pass
     identity = f"world:{world.name}\0{world.version}\0{seed}\0{count}"
     _write_meta(
         folder,
@@ -137,9 +138,8 @@ def _decode_all(
         return []
     reserve(path, count * target.size**2 * target.channels)
     task = DecodeInto(path, count, target)
-    with quiet():
+    with quiet(), closing(task):
         outcomes = list(work_through(pieces(door, count), task, count, workers, progress))
-    task.rows.flush()
     return sorted(outcomes, key=lambda o: o.index)
 
 
