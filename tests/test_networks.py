@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from leafwing.core import randomness
 from leafwing.core.errors import BadConfig, BadNetwork
-from leafwing.networks import discriminators, generators
+from leafwing.fusion import Add
+from leafwing.networks import GIVEN, discriminators, generators
 from leafwing.networks.resize import EnlargeConvolve, MinibatchSpread
 from leafwing.recipe import Recipe
 
@@ -17,7 +18,7 @@ SMALL = {"width": 4, "hidden": 16, "units": 8, "most": 16}
 
 
 def build(registry, name: str, **facts):
-    schema = registry.settings(name, ("z_dim", "image_size", "channels", "condition_dim", "outputs"))
+    schema = registry.settings(name, GIVEN)
     options = {key: SMALL[key] for key in schema.model_fields if key in SMALL}
     return registry.build(name, options, **facts)
 
@@ -37,6 +38,24 @@ def test_every_generator(name, z_dim, size, channels, k):
         G(z, torch.randn(4, 2)) if x is None else G(z)
     if x is not None:
         assert not torch.equal(G(z, x), G(z, -x)), "the condition matters"
+
+
+@pytest.mark.parametrize("name", generators.names())
+def test_a_fusion_of_ones_own_in_every_generator(name):
+    """R3-R5: how z meets the condition is a plug-in; nothing of the package is edited."""
+
+    class Times(nn.Module):
+        out_dim = 6
+
+        def forward(self, z, x):
+            return z * x
+
+    facts = {"z_dim": 6, "image_size": 16, "channels": 1, "condition_dim": 6}
+    for fusion, width in ((Times(), 6), (Add(6, 6), 6), (None, 12)):
+        G = build(generators, name, **facts, fusion=fusion)
+        first = next(layer for layer in G.modules() if isinstance(layer, nn.Linear))
+        assert first.in_features == width
+        assert G(torch.randn(4, 6), torch.randn(4, 6)).shape == (4, 1, 16, 16)
 
 
 @pytest.mark.parametrize("name", discriminators.names())

@@ -293,6 +293,34 @@ def test_divergence_is_said_and_not_saved():
         fit(training, [Meter(2, [])])
 
 
+def test_a_disk_that_refuses_the_log_or_a_sheet_does_not_stop_the_training(pictures, tmp_path, monkeypatch, capsys):
+    """RELIABILITY P6: said once, training unhurt."""
+    import errno
+
+    from leafwing.core import pictures as drawing
+    from leafwing.core.errors import StorageFailed
+
+    real_open = Path.open
+
+    def full(path, *arguments, **options):
+        if path.name == "metrics.jsonl":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real_open(path, *arguments, **options)
+
+    def refuse(*_):
+        raise StorageFailed("sheet.png cannot be written: No space left on device.")
+
+    play(pictures, tmp_path / "whole", 4)
+    monkeypatch.setattr(Path, "open", full)
+    monkeypatch.setattr(drawing, "save_png", refuse)
+    assert play(pictures, tmp_path / "run", 4).step == 4
+    said = capsys.readouterr().err
+    assert said.count("metrics.jsonl cannot be written (No space left on device)") == 1
+    assert "Training goes on without this sheet" in said
+    monkeypatch.undo()
+    assert fingerprint(tmp_path / "run") == fingerprint(tmp_path / "whole")
+
+
 def test_three_pictures_are_enough(pictures, tmp_path):
     for number in range(3):
         Image.open(pictures / f"{number}.png").save(tmp_path / f"{number}.png")

@@ -28,7 +28,7 @@ from leafwing.core import published, randomness
 from leafwing.core.config import Settings, read_toml
 from leafwing.core.errors import BadConfig, BadRun
 from leafwing.core.lock import RunLock
-from leafwing.core.progress import counting
+from leafwing.core.progress import counting, say
 from leafwing.data import Store, open_data
 from leafwing.data.feed import Feed
 from leafwing.game import Players
@@ -339,10 +339,3 @@ def environment(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "cpus": os.cpu_count(),
     }
-
-
-def say(sentence: str) -> None:
-    """A line for the person at the terminal."""
-    import sys
-
-    print(f"leafwing: {sentence}", file=sys.stderr, flush=True)

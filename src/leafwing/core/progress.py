@@ -11,6 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 
+def say(sentence: str) -> None:
+    """A line for the person at the terminal."""
+    print(f"leafwing: {sentence}", file=sys.stderr, flush=True)
+
+
 @contextmanager
 def counting(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar for work of known length: yields ``report(done, total)``."""

@@ -40,6 +40,7 @@ class DCGANGenerator(nn.Module):
         image_size: side s of the picture in pixels.
         channels: c, 1 for grey, 3 for colour.
         condition_dim: length k of the condition, 0 for none.
+        fusion: how z and condition meet; concatenation if None. See `leafwing.fusion`.
         width: feature maps of the last hidden layer; twice as many at each coarser one.
         kernel: side of the kernels; 5 as in the homework, 4 as in PyTorch's example.
 
@@ -55,9 +56,10 @@ class DCGANGenerator(nn.Module):
         condition_dim: int = 0,
         width: Width = 64,
         kernel: Literal[4, 5] = 5,
+        fusion: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.see = WithCondition(z_dim, condition_dim)
+        self.see = WithCondition(z_dim, condition_dim, fusion)
         start, times = doublings(image_size)
         widths = [width << i for i in reversed(range(times))]  # s = 64: 512, 256, 128, 64
         first = widths[0] * start * start

@@ -39,6 +39,7 @@ class FullyConnectedGenerator(nn.Module):
         image_size: side s of the picture in pixels.
         channels: c, 1 for grey, 3 for colour.
         condition_dim: length k of the condition, 0 for none.
+        fusion: how z and condition meet; concatenation if None. See `leafwing.fusion`.
         hidden: units of each of the two hidden layers.
         reach: initial weights are uniform in +-reach.
 
@@ -54,9 +55,10 @@ class FullyConnectedGenerator(nn.Module):
         condition_dim: int = 0,
         hidden: Width = 1200,
         reach: Annotated[float, Field(gt=0)] = 0.05,
+        fusion: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.see = WithCondition(z_dim, condition_dim)
+        self.see = WithCondition(z_dim, condition_dim, fusion)
         pixels = channels * image_size * image_size
         self.body = nn.Sequential(
             uniform(nn.Linear(self.see.out_dim, hidden), reach),

@@ -49,7 +49,7 @@ class EnlargeConvolve(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[n, w_in, h, w] -> [n, w_out, 2h, 2w]."""
-        kernels = (self.weight.flatten(2) @ self.taps).unflatten(2, (4, 4))
+        kernels = (self.weight.flatten(2) @ self.taps).reshape(*self.weight.shape[:2], 4, 4)
         return F.conv_transpose2d(x, kernels.transpose(0, 1), stride=2, padding=1)
 
 
@@ -62,6 +62,7 @@ class ResizeGenerator(nn.Module):
         image_size: side s of the picture in pixels.
         channels: c, 1 for grey, 3 for colour.
         condition_dim: length k of the condition, 0 for none.
+        fusion: how z and condition meet; concatenation if None. See `leafwing.fusion`.
         width: feature maps at full size; twice as many at each coarser size.
         most: feature maps at most.
 
@@ -77,9 +78,10 @@ class ResizeGenerator(nn.Module):
         condition_dim: int = 0,
         width: Width = 16,
         most: Width = 256,
+        fusion: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.see = WithCondition(z_dim, condition_dim)
+        self.see = WithCondition(z_dim, condition_dim, fusion)
         start, times = doublings(image_size)
         widths = ladder(width, times, most)
         first = widths[0]

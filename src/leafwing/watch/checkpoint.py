@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from leafwing.core import published, tensors
 from leafwing.core.errors import BadRun, StorageFailed
+from leafwing.core.progress import say
 from leafwing.game import Terms
 from leafwing.train import Training, Watcher
 
@@ -106,7 +106,7 @@ class Checkpoints(Watcher):
             try:
                 self.save(training)
             except StorageFailed as problem:
-                print(f"leafwing: {problem} Training goes on; the next try is in {self.every} steps.", file=sys.stderr)
+                say(f"{problem} Training goes on; the next try is in {self.every} steps.")
 
     def finish(self, training: Training) -> None:
         """Save where the run stands."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from leafwing.core.errors import LeafwingError
+from leafwing.core.progress import say
 from leafwing.game import Terms
 from leafwing.train import Training, Watcher
 
@@ -85,6 +85,10 @@ def peak_memory_mb() -> float:
     """Most memory the process ever held, and on a GPU most that torch did, in MB."""
     if torch.cuda.is_available() and torch.cuda.memory_allocated():
         return torch.cuda.max_memory_allocated() / 1e6
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return float("nan")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
@@ -93,15 +97,20 @@ class JsonLines:
     """``metrics.jsonl``: one JSON object a line. A resumed run drops the lines after its checkpoint."""
 
     def __init__(self, path: Path, step: int) -> None:
-        self.path = path
+        self.path, self._complained = path, False
         if path.exists():
             kept = [line for line in read_rows(path) if line["step"] <= step]
             path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
     def __call__(self, row: Row, training: Training) -> None:
-        """Append a line."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        """Append a line; a disk that refuses is said once and does not stop the training."""
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            if not self._complained:
+                say(f"{self.path} cannot be written ({error.strerror}); training goes on without its log.")
+            self._complained = True
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -11,6 +11,8 @@ import torch
 from PIL import Image
 
 from leafwing.core import pictures, randomness
+from leafwing.core.errors import StorageFailed
+from leafwing.core.progress import say
 from leafwing.game import Terms, call
 from leafwing.train import Training, Watcher
 
@@ -64,7 +66,10 @@ class Samples(Watcher):
             "leafwing:step": str(training.step),
             "leafwing:rows": str(math.ceil(self.count / columns)),
         }
-        pictures.save_png(image, self.folder / f"step-{training.step:08}.png", about)
+        try:
+            pictures.save_png(image, self.folder / f"step-{training.step:08}.png", about)
+        except StorageFailed as problem:
+            say(f"{problem} Training goes on without this sheet.")
 
     @torch.no_grad()
     def sample(self, training: Training) -> torch.Tensor:
