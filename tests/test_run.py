@@ -325,3 +325,30 @@ def test_three_pictures_are_enough(pictures, tmp_path):
     for number in range(3):
         Image.open(pictures / f"{number}.png").save(tmp_path / f"{number}.png")
     assert play(tmp_path, tmp_path / "run", 2).step == 2
+
+
+def test_tensorboard_events_when_it_is_installed(tmp_path, monkeypatch):
+    """Every number of a row becomes a scalar at its step; without the package there is no sink."""
+    import types
+
+    from leafwing.watch.meter import tensorboard
+
+    written = []
+
+    class SummaryWriter:
+        def __init__(self, folder):
+            self.folder = folder
+
+        def add_scalar(self, name, value, step):
+            written.append((name, value, step))
+
+        def flush(self):
+            pass
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    assert tensorboard(tmp_path) is None
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=SummaryWriter))
+    training = small_training()
+    training.step = 7
+    tensorboard(tmp_path)({"step": 7, "G/adversarial": 0.5}, training)
+    assert written == [("G/adversarial", 0.5, 7)]

@@ -39,7 +39,8 @@ class Generator:
         """z [n, z_dim] (and a condition [n, k]) -> pictures [n, c, h, w] in [-1, 1]."""
         if z.ndim != 2 or z.shape[1] != self.prior.dim:
             raise BadNetwork(f"z should be [n, {self.prior.dim}]; got {list(z.shape)}.")
-        return call(self.network, z, condition)
+        device = next(self.network.parameters()).device
+        return call(self.network, z.to(device), None if condition is None else condition.to(device))
 
 
 def save_generator(folder: Path, network: nn.Module, card: dict[str, Any]) -> None:

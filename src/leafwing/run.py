@@ -150,8 +150,8 @@ def computes_bf16(device: torch.device) -> bool:
     """Whether the device has instructions for bf16; without them a CPU is ten times slower in it than in fp32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    has_it: bool = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return device.type == "cpu" and has_it
+    probes = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return device.type == "cpu" and any(probe() for probe in probes if probe is not None)
 
 
 def precision(name: str, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
