@@ -29,6 +29,10 @@ from leafwing.watch.checkpoint import PREFIX
 from leafwing.watch.meter import read_rows
 
 
+FILM_SIDE = 256
+"""Films of pictures smaller than this are enlarged towards it, in pixels."""
+
+
 def make_recipe(
     data: str | os.PathLike[str] | None = None,
     recipe: str | os.PathLike[str] = "dcgan",
@@ -252,7 +256,8 @@ def interpolate(
     if not film:
         pictures.save_png(pictures.sheet(shots, columns=frames + 2 if len(seeds) == 2 else frames + 1), target, about)
         return target
-    images: list[Image.Image] = [pictures.to_image(shot) for shot in shots]
+    zoom = max(1, FILM_SIDE // shots.shape[1])  # whole pixels, so that small pictures can be seen and stay exact
+    images: list[Image.Image] = [pictures.sheet(shot[None], gap=0, scale=zoom) for shot in shots]
     save = pictures.save_gif if target.suffix.lower() == ".gif" else pictures.save_mp4
     save(images, target, fps=12)
     return target
