@@ -25,7 +25,7 @@ from leafwing.data.feed import Feed, to_pictures
 from leafwing.game import Players
 from leafwing.recipe import Recipe, load_recipe
 from leafwing.run import precision
-from leafwing.train import Training, one_round
+from leafwing.training import Training, one_round
 
 
 def plain_round(G: nn.Module, D: nn.Module, opt_G, opt_D, real: torch.Tensor, z_dim: int) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from torch import nn
 
 from leafwing import latents
 from leafwing.game import Batch, Players, Variant
-from leafwing.train import Training
+from leafwing.training import Training
 from leafwing.variants.gan import GAN
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

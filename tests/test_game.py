@@ -15,7 +15,7 @@ from leafwing import game, latents
 from leafwing.core import randomness
 from leafwing.core.errors import RuleBroken
 from leafwing.game import Batch, Joint, Players, descend, draw_fakes, frozen, judge, play_round
-from leafwing.train import one_round
+from leafwing.training import one_round
 from leafwing.variants.gan import GAN
 
 JUDGES = ["classification", "softmax", "regression"]
@@ -199,6 +199,23 @@ def test_the_guard_sees_every_change_of_the_frozen_network(cheat):
     with pytest.raises(RuleBroken, match="frozen network"):
         hack()
     assert weight.requires_grad, "flags are restored"
+
+
+def test_buffers_that_forward_replaces_are_put_back_too():
+    class Running(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+            self.register_buffer("mean", torch.zeros(1))
+
+        def forward(self, x):
+            self.mean = 0.9 * self.mean + 0.1
+            return x * self.weight
+
+    net = Running()
+    with frozen(net):
+        net(torch.ones(1))
+    assert float(net.mean) == 0.0
 
 
 def test_frozen_leaves_alone_what_the_user_froze_and_restores_after_an_error():

@@ -21,7 +21,7 @@ LEVELS = [
     {"latents", "fusion", "losses", "augment", "worlds", "data", "measure", "optimizers"},
     {"game"},
     {"variants", "networks"},
-    {"train", "generator", "contract"},
+    {"training", "generator", "contract"},
     {"watch"},
     {"recipe", "zoo"},
     {"run"},
@@ -67,6 +67,16 @@ def test_every_public_name_exists_and_is_documented():
     with pytest.raises(AttributeError):
         leafwing.nothing_like_this  # noqa: B018
     assert (ROOT / "py.typed").exists()
+
+
+@pytest.mark.parametrize("first", ["import leafwing.api", "import leafwing.training", "leafwing.train"])
+def test_public_functions_stay_functions_whatever_was_imported_before(first):
+    """A submodule of the same name would take the function's place."""
+    names = [name for name in leafwing.__all__ if name != "__version__"]
+    code = f"import leafwing; {first}; print([callable(getattr(leafwing, n)) for n in {names} * 2])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "False" not in out
+    assert "True" in out
 
 
 def test_help_does_not_import_torch():

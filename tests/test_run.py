@@ -25,7 +25,7 @@ from leafwing.core.errors import BadConfig, BadNetwork, BadRun
 from leafwing.core.pictures import read_png_metadata
 from leafwing.explore.sample import latent_from_text
 from leafwing.recipe import shipped
-from leafwing.train import fit
+from leafwing.training import fit
 from leafwing.watch.meter import Diverged, Meter, read_rows
 from leafwing.watch.samples import LECTURE_STEPS, is_sheet_step
 
@@ -182,7 +182,7 @@ def test_folders_that_are_taken(pictures, tmp_path):
         play(pictures, tmp_path / "run", 2)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("precious")
-    with pytest.raises(BadRun, match="not empty"):
+    with pytest.raises(BadRun, match="not an empty folder"):
         play(pictures, tmp_path / "other", 2)
     from leafwing.core.lock import RunLock
 
@@ -259,7 +259,7 @@ def test_modules_of_ones_own(pictures, tmp_path):
     assert play(pictures, tmp_path / "run", 3, **own).step == 3
     fresh = {"generator": OwnG(), "discriminator": OwnD()}
     assert api.resume(tmp_path / "run", steps=5, device="cpu", **fresh).step == 5
-    assert leafwing.load(tmp_path / "run", network=OwnG())(torch.randn(2, 6)).shape == (2, 3, 16, 16)
+    assert leafwing.load(tmp_path / "run", generator=OwnG())(torch.randn(2, 6)).shape == (2, 3, 16, 16)
     with pytest.raises(BadConfig, match="given in Python .user:OwnG."):
         leafwing.load(tmp_path / "run")
 
@@ -319,6 +319,64 @@ def test_a_disk_that_refuses_the_log_or_a_sheet_does_not_stop_the_training(pictu
     assert "Training goes on without this sheet" in said
     monkeypatch.undo()
     assert fingerprint(tmp_path / "run") == fingerprint(tmp_path / "whole")
+
+
+def test_a_broken_sheet_costs_the_film_and_not_the_run(pictures, tmp_path, capsys):
+    play(pictures, tmp_path / "run", 12)
+    (tmp_path / "run/samples/step-00000010.png").write_bytes(b"")
+    assert api.resume(tmp_path / "run", steps=15, device="cpu").step == 15
+    assert (tmp_path / "run/checkpoints/step-00000015").is_dir()
+    assert "time-lapse could not be made" in capsys.readouterr().err
+
+
+def test_a_disk_too_full_for_the_exported_generator_does_not_stop_the_training(pictures, tmp_path, monkeypatch, capsys):
+    import errno
+
+    import leafwing.generator as exported
+
+    real = os.replace
+
+    def full(old, new):
+        if str(new).endswith("model.safetensors") and "generator" in str(new) and not full.over:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(old, new)
+
+    full.over = False
+    monkeypatch.setattr(exported.os, "replace", full)
+    original = run.fit
+
+    def fit_with_room_at_the_end(training, watchers, stop):
+        def watched_stop():
+            full.over = training.step >= 8
+            return stop()
+
+        return original(training, watchers, watched_stop)
+
+    monkeypatch.setattr(run, "fit", fit_with_room_at_the_end)
+    assert play(pictures, tmp_path / "run", 12).step == 12
+    assert "No space left on device" in capsys.readouterr().err
+    assert (tmp_path / "run/generator/model.safetensors").is_file()
+    assert not list((tmp_path / "run/generator").glob(".*"))
+
+
+def test_a_recipe_object_takes_the_same_wishes_as_a_name(pictures, tmp_path):
+    plan = api.make_recipe(None, "dcgan", settings=SETTINGS)
+    outcome = api.train(pictures, plan, out=tmp_path / "run", steps=3, seed=7, device="cpu")
+    kept = run.read_recipe(tmp_path / "run")
+    assert (outcome.step, kept.train.seed, kept.data.source) == (3, 7, str(pictures.resolve()))
+
+
+def test_given_networks_do_not_need_the_recipes_own_to_fit(pictures, tmp_path):
+    """A side that dcgan cannot make is no matter when both players are one's own."""
+
+    class Flat(OwnG):
+        def forward(self, z, condition=None):
+            return torch.tanh(self.body(z)).view(-1, 3, 50, 50)
+
+    own = {"generator": Flat(3 * 2500), "discriminator": nn.Sequential(nn.Flatten(), nn.Linear(3 * 2500, 1))}
+    assert play(pictures, tmp_path / "run", 2, ["data.image_size=50"], **own).step == 2
+    again = Flat(3 * 2500)
+    assert api.sample(tmp_path / "run", 2, 1, tmp_path / "s.png", generator=again, device="cpu").exists()
 
 
 def test_three_pictures_are_enough(pictures, tmp_path):

@@ -28,7 +28,6 @@ from leafwing.run import Outcome
 from leafwing.watch.checkpoint import PREFIX
 from leafwing.watch.meter import read_rows
 
-
 FILM_SIDE = 256
 """Films of pictures smaller than this are enlarged towards it, in pixels."""
 
@@ -52,12 +51,26 @@ def make_recipe(
         seed: short for ``train.seed``.
         settings: further overrides, ``"section.key=value"``.
     """
+    return plan(data, recipe, steps, batch, seed, settings, check=True)
+
+
+def plan(
+    data: str | os.PathLike[str] | None,
+    recipe: str | os.PathLike[str] | Recipe,
+    steps: int | None,
+    batch: int | None,
+    seed: int | None,
+    settings: Iterable[str],
+    check: bool,
+) -> Recipe:
+    """A recipe by name, by file or as it is, with everything applied that was asked for."""
     short = {"train.steps": steps, "train.batch": batch, "train.seed": seed}
     overrides = [f"{key}={value}" for key, value in short.items() if value is not None]
     if data is not None:
-        source = str(data) if str(data).startswith("world:") else str(Path(data).resolve())
+        source = str(data) if str(data).startswith("world:") else str(Path(data).expanduser().resolve())
         overrides.append(f"data.source={json.dumps(source, ensure_ascii=False)}")
-    return load_recipe(str(recipe), [*overrides, *settings])
+    overrides += settings
+    return recipe.override(overrides) if isinstance(recipe, Recipe) else load_recipe(str(recipe), overrides, check)
 
 
 def train(
@@ -93,13 +106,12 @@ def train(
     Raises:
         LeafwingError: one sentence on what cannot be.
     """
-    if isinstance(recipe, Recipe):
-        plan = recipe
-    else:
-        plan = make_recipe(data, recipe, steps=steps, batch=batch, seed=seed, settings=settings)
+    given = runs.Given(generator, discriminator)
+    resolved = given.note(plan(data, recipe, steps, batch, seed, settings, check=False))
+    resolved.check()
     name = "run" if isinstance(recipe, Recipe) else Path(recipe).stem
     folder = Path(out) if out is not None else free_folder(name)
-    return runs.start(plan, folder, device, runs.Given(generator, discriminator))
+    return runs.start(resolved, folder, device, given)
 
 
 def free_folder(name: str) -> Path:
@@ -132,15 +144,15 @@ def resume(
     return runs.resume(Path(run), steps, device, accept_new_data, runs.Given(generator, discriminator))
 
 
-def load(run: str | os.PathLike[str], *, device: str = "auto", network: nn.Module | None = None) -> Generator:
+def load(run: str | os.PathLike[str], *, device: str = "auto", generator: nn.Module | None = None) -> Generator:
     """The averaged generator of a run, or of a ``generator/`` folder copied out of one.
 
     Args:
         run: a run folder or its ``generator/``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
-        network: the module given to :func:`train`, if one was.
+        generator: the module given to :func:`train`, if one was.
     """
-    return runs.load_generator(Path(run), device, network)
+    return runs.load_generator(Path(run), device, generator)
 
 
 def status(run: str | os.PathLike[str]) -> dict[str, Any]:
@@ -170,6 +182,7 @@ def sample(
     *,
     truncation: float | None = None,
     device: str = "auto",
+    generator: nn.Module | None = None,
 ) -> Path:
     """Draw ``count`` pictures: one sheet if ``out`` ends in .png, else single files into the folder ``out``.
 
@@ -182,12 +195,13 @@ def sample(
         out: a .png file or a folder.
         truncation: draw each number of z within +-truncation: less variety, fewer broken pictures (BigGAN).
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        generator: the module given to :func:`train`, if one was.
     """
     if count < 1:
         raise BadConfig(f"--count {count} cannot be: draw at least 1 picture.")
-    G = load(run, device=device)
+    G = load(run, device=device, generator=generator)
     target = Path(out)
-    about = provenance(G, seed) | ({"leafwing:truncation": str(truncation)} if truncation else {})
+    about = provenance(G, seed) | ({"leafwing:truncation": str(truncation)} if truncation is not None else {})
     drawn = sampling.draw(G.network, G.prior, count, seed, truncation=truncation)
     if target.suffix.lower() == ".png":
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -225,6 +239,7 @@ def interpolate(
     kind: walking.Kind = "spherical",
     truncation: float | None = None,
     device: str = "auto",
+    generator: nn.Module | None = None,
 ) -> Path:
     """Walk through z from seed to seed: a strip (.png), or a film there and back (.gif, .mp4).
 
@@ -236,6 +251,7 @@ def interpolate(
         kind: ``"spherical"`` keeps the length of z, ``"linear"`` is the straight line.
         truncation: as for :func:`sample`.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        generator: the module given to :func:`train`, if one was.
     """
     target = Path(out)
     if target.suffix.lower() not in (".png", ".gif", ".mp4"):
@@ -244,8 +260,8 @@ def interpolate(
         raise BadConfig("Give at least two seeds, e.g. --seeds 1,2,3.")
     if frames < 0:
         raise BadConfig(f"--frames {frames} cannot be: it is the number of pictures between two seeds.")
-    G = load(run, device=device)
-    prior = truncated(G.prior, truncation) if truncation else G.prior
+    G = load(run, device=device, generator=generator)
+    prior = G.prior if truncation is None else truncated(G.prior, truncation)
     zs = torch.cat([sampling.latents_at(prior, seed, 0, 1) for seed in seeds])
     film = target.suffix.lower() != ".png"
     path = walking.walk(zs, frames, kind, closed=film).to(sampling.device_of(G.network))

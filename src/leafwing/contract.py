@@ -22,6 +22,7 @@ def check_players(
     shape: tuple[int, ...],
     condition_dim: int = 0,
     device: torch.device | str = "cpu",
+    layout: torch.memory_format = torch.contiguous_format,
 ) -> None:
     """Try both networks on a few samples, in the modes they will be used in. Nothing of them changes.
 
@@ -33,6 +34,7 @@ def check_players(
         shape: of one sample: ``(c, h, w)`` for pictures.
         condition_dim: length of the condition, 0 for none.
         device: where the networks are.
+        layout: memory format in which real pictures will come.
 
     Raises:
         BadNetwork: one sentence: what was expected, what came, what to do.
@@ -46,10 +48,12 @@ def check_players(
     with frozen(G), torch.no_grad():
         pictures = attempt("generator", G, z, condition)
         check_pictures(pictures, n, shape)
-        if not varies(pictures):
+        if varies(z) and not varies(pictures):
             raise BadNetwork("The generator gives the same picture for every z: is z used at all?")
     with frozen(D), torch.no_grad():
         attempt("discriminator", D, pictures, condition)
+        if pictures.ndim == 4:  # as the data door will hand them over
+            attempt("discriminator", D, pictures.contiguous(memory_format=layout), condition)
         check_verdicts(judge(D, Batch(pictures, condition)), n, variant.d_outputs)
 
 

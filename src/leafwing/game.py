@@ -80,8 +80,8 @@ def frozen(*nets: nn.Module) -> Iterator[None]:
     params = [p for net in nets for p in net.parameters()]
     wanted = [p.requires_grad for p in params]
     before = [(p._version, p.data_ptr()) for p in params]
-    buffers = [b for net in nets for b in net.buffers()]
-    kept = [b.clone() for b in buffers]
+    holders = [(m, name, b) for net in nets for m in net.modules() for name, b in m._buffers.items() if b is not None]
+    kept = [b.clone() for _, _, b in holders]
     for p in params:
         p.requires_grad_(False)
     watch = register_optimizer_step_pre_hook(refuse_to_move({id(p) for p in params}))
@@ -96,8 +96,9 @@ def frozen(*nets: nn.Module) -> Iterator[None]:
         with torch.no_grad():
             for p, want in zip(params, wanted, strict=True):
                 p.requires_grad_(want)
-            for b, keep in zip(buffers, kept, strict=True):
+            for (module, name, b), keep in zip(holders, kept, strict=True):
                 b.copy_(keep)
+                module._buffers[name] = b  # also where a forward pass put another tensor in its place
 
 
 def refuse_to_move(held: set[int]) -> Callable[..., None]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from leafwing.core import tensors
-from leafwing.core.errors import BadNetwork, BadRun
+from leafwing.core.errors import BadNetwork, BadRun, StorageFailed
 from leafwing.game import call
 from leafwing.latents import Prior
 
@@ -45,18 +45,28 @@ class Generator:
 
 def save_generator(folder: Path, network: nn.Module, card: dict[str, Any]) -> None:
     """Write the folder anew; each file is replaced whole, so a reader never sees half a file."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageFailed(f"{folder} cannot be made: {error.strerror or error}.") from error
     facts = {"format": FORMAT, **card}
     state = {name: value.detach() for name, value in network.state_dict().items()}
-    replace(folder / WEIGHTS, tensors.to_bytes(state, {"leafwing": json.dumps(facts)}))
-    replace(folder / CARD, json.dumps(facts, indent=2).encode())
+    replace_file(folder / WEIGHTS, tensors.to_bytes(state, {"leafwing": json.dumps(facts)}))
+    replace_file(folder / CARD, json.dumps(facts, indent=2).encode())
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Write beside, then rename over."""
+def replace_file(path: Path, data: bytes) -> None:
+    """Write beside, push to the medium, rename over; a disk that refuses is :class:`StorageFailed`."""
     beside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    beside.write_bytes(data)
-    os.replace(beside, path)
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise StorageFailed(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 def generator_folder(path: Path) -> Path:
@@ -91,5 +101,6 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise BadRun(f"{path} is damaged: it is not a generator's card.") from None
     if newer:
         raise BadRun(f"{path} was written by a newer Leafwing (format {card['format']}): upgrade to read it.")
-    assert isinstance(card, dict)
-    return card
+    if not isinstance(card.get("recipe"), dict):
+        raise BadRun(f"{path} is damaged: it does not say how to build the network.")
+    return dict(card)

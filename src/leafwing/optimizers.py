@@ -42,7 +42,7 @@ class OptimizerSettings(Settings):
     def set_schedule(self, optimizer: torch.optim.Optimizer, step: int) -> None:
         """Set what changes over the rounds; a pure function of the step, so nothing needs saving."""
         if self.lr_shrink > 1:
-            rate = max(self.lr_least, self.lr / self.lr_shrink**step)
+            rate = max(self.lr_least, self.lr * self.lr_shrink ** -float(step))
             for group in optimizer.param_groups:
                 group["lr"] = rate
         if self.momentum_to is not None:

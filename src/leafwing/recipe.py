@@ -19,7 +19,7 @@ from torch import nn
 
 from leafwing import latents
 from leafwing.core.config import Settings, apply_overrides, read_toml, validate, write_toml
-from leafwing.core.errors import BadConfig, did_you_mean
+from leafwing.core.errors import BadConfig, LeafwingError, did_you_mean
 from leafwing.core.registry import Registry
 from leafwing.game import Variant
 from leafwing.networks import GIVEN, discriminators, generators
@@ -122,6 +122,8 @@ TABLES: dict[str, type[Settings]] = {
 }
 USER = "user:"
 """Begins the name of a network that was given in Python as an ``nn.Module``."""
+FILE = ".py:"
+"""Stands in the name of a part that is a class in a person's own file."""
 DEFAULT_PARTS = {"variant": "gan", "prior": "normal", "generator": "dcgan", "discriminator": "dcgan"}
 
 
@@ -215,9 +217,12 @@ class Recipe:
 
     def check(self) -> None:
         """Construct everything without memory or data, so that what cannot be built is said at once."""
+        self.build_variant()
+        self.build_prior()
+        makers = ((self.generator, self.build_generator), (self.discriminator, self.build_discriminator))
+        ours = [make for part, make in makers if not part.name.startswith(USER) and FILE not in part.name]
         with torch.device("meta"):
-            G, D = self.build_networks()
-        layers = [*G.modules(), *D.modules()]
+            layers = [layer for make in ours for layer in make().modules()]
         if self.train.batch == 1 and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers):
             raise BadConfig("train.batch = 1 cannot be: BatchNorm needs at least 2 pictures a turn.")
 
@@ -235,6 +240,9 @@ def read_part(section: str, values: Mapping[str, Any]) -> Part:
         raise BadConfig(f"{section}.name = {name!r} cannot be: it should be a name in quotes.")
     if name.startswith(USER):
         return Part(name, Settings())
+    if FILE in name:  # absolute, so that the run can be resumed from anywhere
+        file, _, part = name.rpartition(":")
+        name = f"{Path(file).expanduser().resolve()}:{part}"
     schema = REGISTRIES[section].settings(name, GIVEN)
     options = {key: value for key, value in values.items() if key != "name"}
     refuse_unknown(section, options, ["name", *schema.model_fields])
@@ -256,11 +264,17 @@ def refuse_unknown(section: str, values: Mapping[str, Any], known: list[str]) ->
 def build(section: str, part: Part, **facts: Any) -> Any:
     """Construct a part; a constructor's ``ValueError`` becomes a sentence that names the section."""
     if part.name.startswith(USER):
-        raise BadConfig(f"The {section} of this run was given in Python ({part.name}): give it again, {section}=...")
+        raise BadConfig(
+            f"The {section} of this run was given in Python ({part.name}): give it again there, {section}=..."
+        )
     try:
         return REGISTRIES[section].build(part.name, dict(part.options), **facts)
-    except ValueError as error:
-        raise BadConfig(f"{section} {part.name!r} cannot be built: {error}.") from None
+    except LeafwingError:
+        raise
+    except Exception as error:
+        if FILE not in part.name and not isinstance(error, ValueError):
+            raise
+        raise BadConfig(f"{section} {part.name!r} cannot be built: {error}.") from error
 
 
 def shipped() -> dict[str, Path]:
@@ -269,8 +283,8 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def load_recipe(name_or_file: str, overrides: Iterable[str] = ()) -> Recipe:
-    """A shipped recipe by name, or any TOML file, with overrides applied and everything checked."""
+def load_recipe(name_or_file: str, overrides: Iterable[str] = (), check: bool = True) -> Recipe:
+    """A shipped recipe by name, or any TOML file, with overrides applied and, if asked, everything built to try."""
     known = shipped()
     if name_or_file in known:
         path = known[name_or_file]
@@ -279,5 +293,6 @@ def load_recipe(name_or_file: str, overrides: Iterable[str] = ()) -> Recipe:
     else:
         raise BadConfig(f"No recipe is called {name_or_file!r}.{did_you_mean(name_or_file, known)}")
     recipe = Recipe.from_dict(apply_overrides(read_toml(path), overrides))
-    recipe.check()
+    if check:
+        recipe.check()
     return recipe

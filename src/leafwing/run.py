@@ -32,9 +32,10 @@ from leafwing.core.progress import counting, say
 from leafwing.data import Store, open_data
 from leafwing.data.feed import Feed
 from leafwing.game import Players
-from leafwing.generator import Generator, generator_folder, load_weights, read_card, save_generator
+from leafwing.generator import Generator, generator_folder, load_weights, read_card, replace_file, save_generator
+from leafwing.latents import check_prior
 from leafwing.recipe import USER, Part, Recipe
-from leafwing.train import Training, Watcher, fit
+from leafwing.training import Training, Watcher, fit
 from leafwing.watch.average import Average
 from leafwing.watch.checkpoint import PREFIX, Checkpoints, restore
 from leafwing.watch.console import TrainingBar
@@ -86,7 +87,7 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.empty(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise BadConfig(f"--device {name} cannot be used here: {reason}. Use auto, cpu or cuda.") from None
@@ -113,10 +114,11 @@ def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = G
     train, data = recipe.train, recipe.data
     randomness.seed_networks(train.seed, -1)  # -1: before the first round
     G, D = given.build(recipe)
-    variant, prior = recipe.build_variant(), recipe.build_prior()
-    layout = torch.channels_last if train.channels_last else torch.contiguous_format
+    variant, prior = recipe.build_variant(), check_prior(recipe.build_prior())
+    channels_last = train.channels_last and given == Given()  # a module of one's own may use .view
+    layout = torch.channels_last if channels_last else torch.contiguous_format
     G, D = G.to(device, memory_format=layout), D.to(device, memory_format=layout)  # type: ignore[call-overload]
-    check_players(G, D, variant, prior, (data.channels, data.image_size, data.image_size), device=device)
+    check_players(G, D, variant, prior, (data.channels, data.image_size, data.image_size), device=device, layout=layout)
     opt_G = recipe.optimizer.generator.build(G.parameters())
     opt_D = recipe.optimizer.discriminator.build(D.parameters())
     players = Players(G, D, opt_G, opt_D, prior, train.seed, precision(train.precision, device))
@@ -128,9 +130,7 @@ def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = G
     return Training(
         variant=variant,
         players=players,
-        reals=Feed(
-            store.pictures, train.batch, train.seed, flip=data.flip, device=device, channels_last=train.channels_last
-        ),
+        reals=Feed(store.pictures, train.batch, train.seed, flip=data.flip, device=device, channels_last=channels_last),
         average=copy.deepcopy(G).requires_grad_(False),
         goal=train.steps,
         n_d=train.n_d,
@@ -162,15 +162,16 @@ def precision(name: str, device: torch.device) -> Callable[[], AbstractContextMa
 def start(recipe: Recipe, folder: Path, device: str = "auto", given: Given = Given()) -> Outcome:
     """Train from the beginning into a new folder."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        taken = "already holds a run: go on with it by `leafwing resume`" if is_run(folder) else "is not empty"
-        raise BadRun(f"{folder} {taken}, or choose another --out.")
+        if is_run(folder):
+            raise BadRun(f"{folder} already holds a run: go on by `leafwing resume`, or choose another --out.")
+        raise BadRun(f"{folder} is not an empty folder: choose another --out.")
     where = choose_device(device)
     recipe = given.note(settle(recipe, where))
     store = read_store(recipe)
     training = prepare(recipe, store, where, given)
     folder.mkdir(parents=True, exist_ok=True)
     with RunLock(folder):
-        (folder / RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
+        replace_file(folder / RECIPE, recipe.to_toml().encode())
         return play(folder, recipe, store, training)
 
 
@@ -198,7 +199,7 @@ def resume(
         check_same(state.get("facts", {}), facts(store, where), accept_new_data)
         if training.step >= training.goal:
             say(f"{folder} has played its {training.goal} steps; give more with --steps.")
-        (folder / RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
+        replace_file(folder / RECIPE, recipe.to_toml().encode())
         return play(folder, recipe, store, training, state.get("watchers", {}))
 
 
@@ -213,7 +214,7 @@ def play(
     meter = Meter(recipe.watch.log_every, [*sinks, events] if events else sinks)
     if saved:
         meter.load_state_dict(saved["meter"])
-    (folder / "environment.json").write_text(json.dumps(environment(where), indent=2), encoding="utf-8")
+    replace_file(folder / "environment.json", json.dumps(environment(where), indent=2).encode())
 
     def export(training: Training) -> None:
         save_generator(folder / "generator", training.average, card(recipe, store, training))
@@ -222,7 +223,6 @@ def play(
         Average(recipe.average.halflife_kimg * 1000, recipe.average.ramp),
         bar,
         meter,
-        Samples(folder / "samples", recipe.watch.samples),
         Checkpoints(
             folder / "checkpoints",
             recipe.watch.checkpoint_every,
@@ -231,6 +231,7 @@ def play(
             facts(store, where),
             export,
         ),
+        Samples(folder / "samples", recipe.watch.samples),  # after the checkpoint: nothing may come before saving
     ]
     with stoppable() as stopped:
         try:

@@ -47,7 +47,11 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:  # the reader of our output left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        return fail(f"{error.filename or 'The disk'}: {error.strerror or error}.", 2)
     except Exception as error:
+        if type(error).__name__ in ("OutOfMemoryError", "MemoryError") or "can't allocate memory" in str(error):
+            return fail("Out of memory: lower train.batch, the networks' widths or data.image_size.", 1)
         if os.environ.get("LEAFWING_DEBUG"):
             raise
         hint = "This is a defect of Leafwing; LEAFWING_DEBUG=1 shows where."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,10 +95,10 @@ def report(outcome: Outcome) -> int:
     """Say where the results are; the exit code tells whether a signal stopped the run."""
     print(f"{outcome.folder}: {outcome.step:,} rounds played")
     if outcome.stopped_by is not None:
-        print(f"stopped and saved; go on with: leafwing resume {outcome.folder}")
+        print(f"stopped and saved; go on with: leafwing resume {shlex.quote(str(outcome.folder))}")
         return 128 + outcome.stopped_by
     print(f"sheets and time-lapse: {outcome.folder / 'samples'}")
-    print(f"draw more with: leafwing sample {outcome.folder} --count 64 --seed 1 --out sheet.png")
+    print(f"draw more with: leafwing sample {shlex.quote(str(outcome.folder))} --count 64 --seed 1 --out sheet.png")
     return 0
 
 

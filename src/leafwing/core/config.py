@@ -22,7 +22,7 @@ class Settings(BaseModel):
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; one sentence naming the file and the line when it is not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise BadConfig(f"There is no recipe file {path}.") from None
     except (UnicodeDecodeError, IsADirectoryError):
@@ -59,7 +59,8 @@ def without_none(value: Any) -> Any:
 def apply_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     """A copy with ``a.b=value`` applied; the value is read as TOML and, failing that, as text."""
     merged = merge({}, settings)
-    for override in overrides:
+    names_first = sorted(overrides, key=lambda text: not text.partition("=")[0].strip().endswith(".name"))
+    for override in names_first:
         dotted, equals, text = override.partition("=")
         keys = [key.strip() for key in dotted.split(".")]
         if not equals or not all(keys):

@@ -7,6 +7,7 @@ arguments of its constructor: one declaration gives validation, ``--help``, and 
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -24,6 +25,8 @@ from pydantic import BaseModel, ConfigDict, create_model
 from leafwing.core.errors import BadConfig, did_you_mean
 
 T = TypeVar("T")
+SETTABLE = (bool, int, float, str, list, tuple, type(None))
+"""Kinds of values that a recipe can hold; other arguments with a default are left to it."""
 
 
 class Registry(Generic[T]):
@@ -91,7 +94,7 @@ class Registry(Generic[T]):
         path = Path(file).resolve()
         if not path.is_file():
             raise BadConfig(f"{self.kind}.name points at {file}, which is not a file.")
-        module_name = f"leafwing_user_{path.stem}"
+        module_name = f"leafwing_user_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
         if module_name not in sys.modules:
             spec = importlib.util.spec_from_file_location(module_name, path)
             assert spec is not None
@@ -124,6 +127,8 @@ def settings_of(part: Callable[..., Any], given: frozenset[str] = frozenset()) -
         if name in given or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         default = ... if parameter.default is parameter.empty else parameter.default
+        if default is not ... and not isinstance(default, SETTABLE):
+            continue  # a module or a class as default: nothing a recipe could say
         fields[name] = (hints.get(name, Any), default)
     config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     return create_model(getattr(part, "__name__", "Part"), __config__=config, **fields)

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from leafwing import api
+from leafwing.recipe import load_recipe
 from leafwing.run import is_run
 
 RECIPE = "faces"
@@ -22,19 +23,24 @@ def play(out: Path, steps: int | None = None, device: str = "auto") -> int:
     begun = time.monotonic()
     run = out / "run"
     if is_run(run):
-        outcome = api.resume(run, steps=steps, device=device)
+        goal = steps if steps is not None else load_recipe(RECIPE).train.steps
+        outcome = api.resume(run, steps=goal, device=device)
     else:
         outcome = api.train(recipe=RECIPE, out=run, steps=steps, device=device)
     if outcome.stopped_by is not None:
         print(f"stopped and saved after {outcome.step:,} rounds; go on with: leafwing demo --out {out}")
         return 128 + outcome.stopped_by
     minutes = (time.monotonic() - begun) / 60
+    strip, film = (
+        api.interpolate(run, ENDS, out / f"interpolation.{ending}", frames=frames, device=device)
+        for ending, frames in (("png", 6), ("gif", 24))
+    )
     made = {
         "64 faces from 64 random z": api.sample(run, 64, SEED, out / "faces.png", device=device),
         "how it learned: the same z after more and more rounds": run / "samples" / "timeline.png",
         "the same as a film": run / "samples" / "timeline.gif",
-        "from one face to another through z": api.interpolate(run, ENDS, out / "interpolation.png", frames=6),
-        "the same as a film, there and back": api.interpolate(run, ENDS, out / "interpolation.gif", frames=24),
+        "from one face to another through z": strip,
+        "the same as a film, there and back": film,
     }
     print(f"{outcome.step:,} rounds in {minutes:.1f} minutes. The pictures:")
     for what, path in made.items():

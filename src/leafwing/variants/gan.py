@@ -44,6 +44,8 @@ class GAN(Variant):
     ) -> None:
         if judge == "softmax" and (real_label, fake_label) != (1.0, 0.0):
             raise ValueError("variant.real_label and fake_label are for one output; softmax has classes instead")
+        if judge == "classification" and not 0 <= fake_label < real_label <= 1:
+            raise ValueError("variant.fake_label and variant.real_label should lie in 0..1, fake below real")
         self.judge, self.g_objective = judge, g_objective
         self.real_label, self.fake_label = real_label, fake_label
         self.r1_gamma, self.r1_every = r1_gamma, r1_every

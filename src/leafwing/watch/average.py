@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from leafwing.game import Terms
-from leafwing.train import Training, Watcher
+from leafwing.training import Training, Watcher
 
 
 class Average(Watcher):

@@ -14,7 +14,7 @@ from leafwing.core import published, tensors
 from leafwing.core.errors import BadRun, StorageFailed
 from leafwing.core.progress import say
 from leafwing.game import Terms
-from leafwing.train import Training, Watcher
+from leafwing.training import Training, Watcher
 
 PREFIX = "step-"
 
@@ -112,6 +112,8 @@ class Checkpoints(Watcher):
         """Save where the run stands."""
         if self._saved != training.step:
             self.save(training)
+        else:
+            self.after_save(training)  # a kill between saving and exporting leaves this half undone
 
     def save(self, training: Training) -> None:
         """Write one checkpoint; never one that holds NaN or infinity."""

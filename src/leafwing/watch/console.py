@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from leafwing.game import Terms
-from leafwing.train import Training, Watcher
+from leafwing.training import Training, Watcher
 from leafwing.watch.meter import Row
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from leafwing.core.errors import LeafwingError
 from leafwing.core.progress import say
 from leafwing.game import Terms
-from leafwing.train import Training, Watcher
+from leafwing.training import Training, Watcher
 
 Row = dict[str, float]
 """One line of the log: step, images, seconds, images_per_s, memory_mb, and the named terms."""

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from leafwing.core import pictures, randomness
-from leafwing.core.errors import StorageFailed
+from leafwing.core.errors import LeafwingError, StorageFailed
 from leafwing.core.progress import say
 from leafwing.game import Terms, call
-from leafwing.train import Training, Watcher
+from leafwing.training import Training, Watcher
 
 LECTURE_STEPS = (100, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 """The rounds after which the lecture looks at its samples (R72)."""
@@ -54,8 +54,11 @@ class Samples(Watcher):
             self.draw(training)
 
     def finish(self, training: Training) -> None:
-        """The time-lapse."""
-        make_timelapse(self.folder, training.step)
+        """The time-lapse; a sheet that cannot be read or a full disk costs the film, not the run."""
+        try:
+            make_timelapse(self.folder, training.step)
+        except (OSError, LeafwingError) as problem:
+            say(f"The time-lapse could not be made ({problem}); the run itself is not hurt.")
 
     def draw(self, training: Training) -> None:
         """Save the sheet of this step."""
@@ -91,7 +94,7 @@ def sheets(folder: Path) -> list[tuple[int, Path]]:
 
 def make_timelapse(folder: Path, last: int) -> None:
     """``timeline.gif`` and ``.mp4`` over all sheets up to step ``last``, and ``timeline.png`` with a row of each."""
-    steps = [(step, Image.open(path)) for step, path in sheets(folder) if step <= last]
+    steps = [(step, read_sheet(path)) for step, path in sheets(folder) if step <= last]
     if not steps:
         return
     rows = [(f"{step:,} rounds", top_row(image)) for step, image in steps]
@@ -100,6 +103,12 @@ def make_timelapse(folder: Path, last: int) -> None:
     pictures.save_gif(frames, folder / "timeline.gif", fps=2, hold_last_s=3)
     with suppress(pictures.VideoUnavailable):  # the GIF shows the same
         pictures.save_mp4([*frames, *frames[-1:] * 5], folder / "timeline.mp4", fps=2)
+
+
+def read_sheet(path: Path) -> Image.Image:
+    """A sheet with what it says of itself, its file closed again."""
+    with Image.open(path) as image:
+        return image.copy()
 
 
 def same_size(frames: list[Image.Image]) -> list[Image.Image]:
