@@ -176,6 +176,19 @@ def test_other_data_is_refused_until_accepted(pictures, tmp_path):
     assert api.resume(tmp_path / "run", steps=3, device="cpu", accept_new_data=True).step == 3
 
 
+def test_an_edited_recipe_is_obeyed_at_resume(pictures, tmp_path):
+    for name in ("as it was", "edited"):
+        play(pictures, tmp_path / name, 3)
+    recipe = tmp_path / "edited" / "run.toml"
+    recipe.write_text(recipe.read_text().replace("lr = 0.0001", "lr = 0.01"))
+    for name in ("as it was", "edited"):
+        api.resume(tmp_path / name, steps=5, device="cpu")
+    assert fingerprint(tmp_path / "edited") != fingerprint(tmp_path / "as it was")
+    recipe.write_text(recipe.read_text().replace('name = "adam"', 'name = "sgd"'))
+    with pytest.raises(BadRun, match="another optimiser"):
+        api.resume(tmp_path / "edited", steps=6, device="cpu")
+
+
 def test_folders_that_are_taken(pictures, tmp_path):
     play(pictures, tmp_path / "run", 2)
     with pytest.raises(BadRun, match="leafwing resume"):

@@ -57,6 +57,7 @@ def train(
         Go on with --out if it already holds a run.
     """
     from leafwing import api
+    from leafwing.core.errors import BadConfig
 
     plan = api.make_recipe(data, recipe, steps=steps, batch=batch, seed=seed, settings=settings or [])
     if dry_run:
@@ -64,7 +65,13 @@ def train(
         for name, net in zip(("generator", "discriminator"), plan.build_networks(), strict=True):
             print(f"# {name}: {sum(p.numel() for p in net.parameters()):,} parameters")
         return 0
+    if resume and out is None:
+        raise BadConfig("--resume needs --out, the run to go on with.")
     if resume and out is not None and (out / "run.toml").exists():
+        if batch is not None or seed is not None or settings:
+            raise BadConfig(
+                f"--resume goes on with the settings of {out / 'run.toml'}: edit that file instead of --set."
+            )
         return report(api.resume(out, steps=steps, device=device))
     folder = out if out is not None else api.free_folder(Path(recipe).stem)
     return report(api.train(recipe=plan, out=folder, device=device))

@@ -58,10 +58,20 @@ def restore(training: Training, folder: Path) -> dict[str, Any]:
         detail = " ".join(str(error).split())
         raise BadRun(f"The checkpoint {folder} does not fit the networks of this recipe: {detail}") from None
     for name, optimizer in optimizers(training).items():
-        optimizer.load_state_dict(tensors.unflatten_optimizer(loaded[name], state[name]))
+        take_up(optimizer, tensors.unflatten_optimizer(loaded[name], state[name]), folder)
     training.step, training.images = state["step"], state["images"]
     assert isinstance(state, dict)
     return state
+
+
+def take_up(optimizer: torch.optim.Optimizer, saved: dict[str, Any], folder: Path) -> None:
+    """Load an optimiser's moments; its settings stay the recipe's, so that an edited ``run.toml`` is obeyed."""
+    settings = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
+    if [set(group) - {"params"} for group in saved["param_groups"]] != [set(group) for group in settings]:
+        raise BadRun(f"The checkpoint {folder} was made with another optimiser than the recipe names now.")
+    optimizer.load_state_dict(saved)
+    for group, kept in zip(optimizer.param_groups, settings, strict=True):
+        group.update(kept)
 
 
 def tensor_files(training: Training) -> list[str]:
