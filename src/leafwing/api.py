@@ -18,7 +18,7 @@ from leafwing._version import __version__
 from leafwing.core import pictures
 from leafwing.core.errors import BadConfig
 from leafwing.core.progress import counting
-from leafwing.data import Report, Store, check, open_data
+from leafwing.data import Report, check
 from leafwing.explore import sample as sampling
 from leafwing.explore import walk as walking
 from leafwing.generator import Generator
@@ -285,14 +285,7 @@ def check_data(data: str | os.PathLike[str], *, image_size: int = 64, count: int
         return check(data, image_size=image_size, count=count, progress=report)
 
 
-def build_data(data: str | os.PathLike[str], **options: Any) -> Store:
-    """Build the store of a source now, so that training starts at once; options as for ``open_data``."""
-    with counting("reading pictures") as report:
-        return open_data(data, progress=report, **options)
-
-
 __all__ = [
-    "build_data",
     "check_data",
     "interpolate",
     "load",
