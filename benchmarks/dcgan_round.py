@@ -23,8 +23,8 @@ from torch import nn
 from leafwing.core import randomness
 from leafwing.data.feed import Feed, to_pictures
 from leafwing.game import Players
+from leafwing.prepare import precision
 from leafwing.recipe import Recipe, load_recipe
-from leafwing.run import precision
 from leafwing.training import Training, one_round
 
 

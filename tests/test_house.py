@@ -18,12 +18,14 @@ from leafwing.core.pictures import read_png_metadata
 ROOT = Path(leafwing.__file__).parent
 LEVELS = [
     {"core", "_version"},
-    {"latents", "fusion", "losses", "augment", "worlds", "data", "measure", "optimizers"},
+    {"latents", "fusion", "losses", "augment", "worlds", "data", "measure", "optimizers", "freeze"},
     {"game"},
     {"variants", "networks"},
     {"training", "generator", "contract"},
     {"watch"},
     {"recipe", "zoo"},
+    {"prepare"},
+    {"loading"},
     {"run"},
     {"explore", "exchange"},
     {"api"},

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from leafwing import loading
 from leafwing import run as runs
 from leafwing._version import __version__
 from leafwing.core import pictures
@@ -23,6 +24,7 @@ from leafwing.explore import sample as sampling
 from leafwing.explore import walk as walking
 from leafwing.generator import Generator
 from leafwing.latents import truncated
+from leafwing.prepare import Given
 from leafwing.recipe import Recipe, load_recipe
 from leafwing.run import Outcome
 from leafwing.watch.checkpoint import PREFIX
@@ -106,7 +108,7 @@ def train(
     Raises:
         LeafwingError: one sentence on what cannot be.
     """
-    given = runs.Given(generator, discriminator)
+    given = Given(generator, discriminator)
     resolved = given.note(plan(data, recipe, steps, batch, seed, settings, check=False))
     resolved.check()
     name = "run" if isinstance(recipe, Recipe) else Path(recipe).stem
@@ -141,7 +143,7 @@ def resume(
         generator: the module given to :func:`train`, if one was.
         discriminator: likewise.
     """
-    return runs.resume(Path(run), steps, device, accept_new_data, runs.Given(generator, discriminator))
+    return runs.resume(Path(run), steps, device, accept_new_data, Given(generator, discriminator))
 
 
 def load(run: str | os.PathLike[str], *, device: str = "auto", generator: nn.Module | None = None) -> Generator:
@@ -152,7 +154,7 @@ def load(run: str | os.PathLike[str], *, device: str = "auto", generator: nn.Mod
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         generator: the module given to :func:`train`, if one was.
     """
-    return runs.load_generator(Path(run), device, generator)
+    return loading.load_generator(Path(run), device, generator)
 
 
 def status(run: str | os.PathLike[str]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from leafwing.core import randomness
 from leafwing.core.errors import BadNetwork
-from leafwing.game import Batch, Variant, call, frozen, judge
+from leafwing.freeze import frozen
+from leafwing.game import Batch, Variant, call, judge
 from leafwing.latents import Prior
 
 

@@ -5,17 +5,17 @@ Read `play_round` first. Nothing outside this file calls ``backward`` or an opti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from leafwing.core import randomness
-from leafwing.core.errors import RuleBroken
+from leafwing.core.ranks import SOLO, Ranks
+from leafwing.freeze import Buffers, frozen
 from leafwing.latents import Prior
 
 Terms: TypeAlias = dict[str, Tensor]
@@ -28,12 +28,21 @@ class Batch(NamedTuple):
     pictures: Tensor
     condition: Tensor | None = None
 
+    def rows(self, some: slice) -> Batch:
+        """Part of the batch."""
+        return Batch(self.pictures[some], None if self.condition is None else self.condition[some])
+
+
+Fakes: TypeAlias = Callable[[slice], Batch]
+"""Rows of a batch -> that part of the fakes."""
+
 
 class Variant:
     """What distinguishes one GAN from another: the terms that D and G minimise. Never calls ``backward``."""
 
     d_outputs = 1  # numbers D gives per picture; 2 for a two-class classifier
     boundary = 0.0  # D calls a picture real when its score lies above this
+    g_sees_reals = False  # whether G's loss also needs D's verdicts on reals (relativistic losses)
 
     def score(self, verdicts: Tensor) -> Tensor:
         """D's output as one score a picture [n]; higher = looks more real."""
@@ -43,21 +52,34 @@ class Variant:
         """D's terms, from its verdicts on real and on generated pictures."""
         raise NotImplementedError
 
-    def g_loss(self, fake: Tensor) -> Terms:
-        """G's terms, from D's verdicts on generated pictures."""
+    def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Terms:
+        """G's terms, from D's verdicts on generated pictures; ``real`` is given if ``g_sees_reals``."""
         raise NotImplementedError
 
     def penalties(self, judge: Callable[[Tensor], Tensor], real: Batch, fake: Batch, step: int) -> Terms:
         """Further terms of D that need D itself; ``judge(pictures) -> verdicts``. None by default."""
         return {}
 
+    def d_terms(self, D: nn.Module, real: Batch, fake: Batch, step: int) -> tuple[Terms, Tensor, Tensor]:
+        """All of D's terms, each a mean over these pictures, and its verdicts on real and on fake.
+
+        A variant may find the same gradient another way; the gradient of a term is all that the game asks of it.
+        """
+        on_real, on_fake = judge(D, real), judge(D, fake)
+        terms = self.d_loss(on_real, on_fake)
+        return terms | self.penalties(asking(D, real.condition), real, fake, step), on_real, on_fake
+
     def after_d_step(self, D: nn.Module) -> None:
         """A change of D after its step, such as weight clipping. Nothing by default."""
+
+    def phase(self, step: int) -> int | None:
+        """Equal for rounds that do the same computation; None for one like no other. For CUDA graphs."""
+        return 0
 
 
 @dataclass
 class Players:
-    """The two players, their optimisers, and the simple distribution that z is drawn from."""
+    """The two players, their optimisers, the simple distribution that z is drawn from, and how they play."""
 
     G: nn.Module
     D: nn.Module
@@ -66,57 +88,40 @@ class Players:
     prior: Prior
     seed: int = 0
     precision: Callable[[], AbstractContextManager[object]] = field(default=nullcontext)  # of forward passes
+    ranks: Ranks = SOLO  # who else plays this game; each holds its share of every batch
+    microbatch: int | None = None  # pictures at a time, gradients added up; None for the whole batch
+    share_fakes: bool = False  # G's first turn answers to the very fakes that D saw last: one pass of G less
 
 
-@contextmanager
-def frozen(*nets: nn.Module) -> Iterator[None]:
-    """Hold networks still: gradients may pass THROUGH them, never INTO them.
-
-    Parameters neither ask for gradients nor may change; a change raises :class:`RuleBroken`. Buffers (BatchNorm
-    statistics, power-iteration vectors) may be used and moved by a forward pass, but are put back: a frozen
-    BatchNorm network normalises with the batch it sees and remembers nothing of it. The guard watches optimisers
-    and torch's version counters, which costs nothing; only a write through ``.data`` escapes it.
-    """
-    params = [p for net in nets for p in net.parameters()]
-    wanted = [p.requires_grad for p in params]
-    before = [(p._version, p.data_ptr()) for p in params]
-    holders = [(m, name, b) for net in nets for m in net.modules() for name, b in m._buffers.items() if b is not None]
-    kept = [b.clone() for _, _, b in holders]
-    for p in params:
-        p.requires_grad_(False)
-    watch = register_optimizer_step_pre_hook(refuse_to_move({id(p) for p in params}))
-    try:
-        yield
-        thawed = any(p.requires_grad for p in params)
-        if thawed or before != [(p._version, p.data_ptr()) for p in params]:
-            what = "asked for gradients again" if thawed else "was changed"
-            raise RuleBroken(f"A frozen network {what} in its opponent's turn: the game is hacked (see frozen).")
-    finally:
-        watch.remove()
-        with torch.no_grad():
-            for p, want in zip(params, wanted, strict=True):
-                p.requires_grad_(want)
-            for (module, name, b), keep in zip(holders, kept, strict=True):
-                b.copy_(keep)
-                module._buffers[name] = b  # also where a forward pass put another tensor in its place
-
-
-def refuse_to_move(held: set[int]) -> Callable[..., None]:
-    """A hook for optimisers: none may step a parameter that is held still."""
-
-    def check(optimizer: torch.optim.Optimizer, *_: object) -> None:
-        stepped = (p for group in optimizer.param_groups for p in group["params"] if p.grad is not None)
-        if any(id(p) in held for p in stepped):
-            raise RuleBroken("An optimiser tried to move a frozen network in its opponent's turn: the game is hacked.")
-
-    return check
+def draw_z(players: Players, n: int, step: int, turn: str) -> Tensor:
+    """Fresh z [n, z_dim] for this rank's n pictures of the batch; together the ranks hold one and the same batch."""
+    whole = players.prior.sample(n * players.ranks.count, randomness.stream(players.seed, step, f"z/{turn}"))
+    return whole[players.ranks.rows(len(whole))]
 
 
 def draw_fakes(players: Players, like: Batch, step: int, turn: str) -> Batch:
     """As many fakes as ``like`` has reals, for the same conditions, from fresh z."""
-    rng = randomness.stream(players.seed, step, f"z/{turn}")
-    z = players.prior.sample(len(like.pictures), rng).to(like.pictures.device)
-    return Batch(call(players.G, z, like.condition), like.condition)
+    return fakes_on_demand(players, like, step, turn)(slice(None))
+
+
+def fakes_on_demand(players: Players, like: Batch, step: int, turn: str) -> Fakes:
+    """The same, each part computed when it is asked for."""
+    z = draw_z(players, len(like.pictures), step, turn).to(like.pictures.device)
+
+    def fakes(some: slice) -> Batch:
+        condition = like.rows(some).condition
+        return Batch(call(players.G, z[some], condition), condition)
+
+    return fakes
+
+
+def share_fakes(players: Players, like: Batch, step: int, turn: str) -> Fakes | None:
+    """Fakes with G's graph, for D's last turn and G's first; None if every turn is to draw its own."""
+    if not players.share_fakes or players.microbatch:  # a graph of the whole batch is what micro-batches avoid
+        return None
+    with players.precision():
+        drawn = draw_fakes(players, like, step, turn)
+    return lambda some: drawn
 
 
 def judge(D: nn.Module, batch: Batch) -> Tensor:
@@ -131,15 +136,54 @@ def call(net: nn.Module, x: Tensor, condition: Tensor | None) -> Tensor:
     return out
 
 
-def descend(opt: torch.optim.Optimizer, terms: Mapping[str, Tensor]) -> Terms:
-    """One step of the optimiser down the sum of the terms. The only ``backward`` and ``step`` there are."""
+def descend(
+    opt: torch.optim.Optimizer, terms: Mapping[str, Tensor] | Iterable[tuple[float, Terms]], ranks: Ranks = SOLO
+) -> Terms:
+    """One step of the optimiser down the sum of the terms. The only ``backward`` and ``step`` there are.
+
+    Args:
+        opt: whose parameters move.
+        terms: the terms; or one after another (share, terms) of each piece of the batch, whose gradients are added up.
+        ranks: with whom the gradient is averaged.
+
+    Returns:
+        The terms, the gradient's norm, and ``skipped``: 1 if the loss, the gradient or the optimiser's memory was not
+        finite, in which case nothing was moved.
+    """
+    log: Terms = {}
     opt.zero_grad(set_to_none=True)
-    torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
-    grads = [p.grad for group in opt.param_groups for p in group["params"] if p.grad is not None]
-    slope = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)).float()) if grads else torch.zeros(())
+    for share, piece in [(1.0, terms)] if isinstance(terms, Mapping) else terms:
+        total = torch.stack(list(piece.values())).sum()
+        (total if share == 1 else total * share).backward()  # type: ignore[no-untyped-call]
+        for name, term in piece.items():
+            log[name] = log[name] + share * term.detach() if name in log else term.detach() * share
+    params = [p for group in opt.param_groups for p in group["params"] if p.grad is not None]
+    grads = [p.grad for p in params if p.grad is not None]
+    slope = length(grads)
+    if ranks.count > 1:
+        ranks.average(grads)
+        slope = length(grads)
+    memory = [slot for p in params for slot in opt.state[p].values() if torch.is_tensor(slot) and slot.ndim]
+    sound = torch.isfinite(slope + length(memory).to(slope) + torch.stack(list(log.values())).sum())
+    step_if(opt, sound if ranks.count == 1 else ranks.all(sound))
+    opt.zero_grad(set_to_none=True)
+    return log | {"grad_norm": slope, "skipped": (~sound).float()}
+
+
+def step_if(opt: torch.optim.Optimizer, sound: Tensor) -> None:
+    """Step if ``sound``. Fused optimisers on a GPU decide there, so that nothing waits; others ask."""
+    if sound.device.type == "cpu" or not getattr(opt, "_step_supports_amp_scaling", False):
+        if sound:
+            opt.step()
+        return
+    opt.found_inf = (~sound).float()  # type: ignore[attr-defined]  # the door that torch.amp.GradScaler uses
     opt.step()
-    opt.zero_grad(set_to_none=True)
-    return {name: term.detach() for name, term in terms.items()} | {"grad_norm": slope}
+    del opt.found_inf  # type: ignore[attr-defined]
+
+
+def length(tensors: list[Tensor]) -> Tensor:
+    """The Euclidean norm of all tensors taken as one vector; 0 for none."""
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)).float()) if tensors else torch.zeros(())
 
 
 def play_round(variant: Variant, players: Players, reals: Sequence[Batch], step: int, n_g: int = 1) -> Terms:
@@ -156,26 +200,61 @@ def play_round(variant: Variant, players: Players, reals: Sequence[Batch], step:
         Named scalars, detached and not yet read from the device.
     """
     log: Terms = {}
+    last = len(reals) - 1
+    before = Buffers(players.G)
+    shared = share_fakes(players, reals[last], step, f"D{last}")  # drawn before G is frozen: it will learn from them
 
     with frozen(players.G):  # step 1: fix G; D learns to tell real from generated
         for turn, real in enumerate(reals):
-            with players.precision():
-                fake = draw_fakes(players, real, step, f"D{turn}")  # G is frozen: fakes carry no graph
-                on_real, on_fake = judge(players.D, real), judge(players.D, fake)
-                terms = variant.d_loss(on_real, on_fake)
-                terms |= variant.penalties(asking(players.D, real.condition), real, fake, step)
-            log |= prefixed("D", descend(players.opt_D, terms))
-            variant.after_d_step(players.D)
-            log |= report(variant, on_real, on_fake)
+            fakes = (shared if turn == last else None) or fakes_on_demand(players, real, step, f"D{turn}")
+            log |= turn_of_d(variant, players, real, fakes, step)
 
     with frozen(players.D):  # step 2: fix D; G learns to raise D's score
         for turn in range(n_g):
-            with players.precision():
-                fake = draw_fakes(players, reals[-1], step, f"G{turn}")  # D is frozen: gradients only pass through
-                terms = variant.g_loss(judge(players.D, fake))
-            log |= prefixed("G", descend(players.opt_G, terms))
+            fakes = (shared if turn == 0 else None) or fakes_on_demand(players, reals[last], step, f"G{turn}")
+            log |= turn_of_g(variant, players, reals[last], fakes, before)
 
     return log
+
+
+def turn_of_d(variant: Variant, players: Players, real: Batch, fakes: Fakes, step: int) -> Terms:
+    """D learns from a batch of reals and as many fakes; no gradient goes into these."""
+    verdicts: list[tuple[Tensor, Tensor]] = []
+
+    def terms(some: slice) -> Terms:
+        with players.precision():
+            fake = fakes(some)
+            fake = Batch(fake.pictures.detach(), fake.condition)
+            named, on_real, on_fake = variant.d_terms(players.D, real.rows(some), fake, step)
+        verdicts.append((on_real.detach(), on_fake.detach()))
+        return named
+
+    before = Buffers(players.D)
+    log = descend(players.opt_D, pieces(players, len(real.pictures), terms), players.ranks)
+    before.put_back(where=log["skipped"] > 0)
+    variant.after_d_step(players.D)
+    return prefixed("D", log) | report(variant, *(torch.cat(kind) for kind in zip(*verdicts, strict=True)))
+
+
+def turn_of_g(variant: Variant, players: Players, real: Batch, fakes: Fakes, before: Buffers) -> Terms:
+    """G learns to raise D's score; gradients pass through D. ``before``: G's buffers, should the step be skipped."""
+
+    def terms(some: slice) -> Terms:
+        with players.precision():
+            on_real = judge(players.D, real.rows(some)) if variant.g_sees_reals else None
+            return variant.g_loss(judge(players.D, fakes(some)), on_real)
+
+    log = descend(players.opt_G, pieces(players, len(real.pictures), terms), players.ranks)
+    before.put_back(where=log["skipped"] > 0)
+    return prefixed("G", log)
+
+
+def pieces(players: Players, n: int, terms: Callable[[slice], Terms]) -> Iterator[tuple[float, Terms]]:
+    """The terms of each micro-batch, computed when asked for, with its share of the n pictures."""
+    size = min(players.microbatch or n, n)
+    for start in range(0, n, size):
+        some = slice(start, min(start + size, n))
+        yield (some.stop - start) / n, terms(some)
 
 
 def asking(D: nn.Module, condition: Tensor | None) -> Callable[[Tensor], Tensor]:

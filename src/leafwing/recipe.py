@@ -63,6 +63,12 @@ class TrainSettings(Settings):
     """Numbers of the forward passes: fp32, bf16 autocast (not exact), or bf16 only where the machine computes it."""
     channels_last: bool = True
     """Memory format of pictures; faster for convolutions, equal to rounding."""
+    share_fakes: bool = True
+    """G's first turn answers to the fakes that D saw last (one pass of G less); false: z is fresh there too."""
+    microbatch: Annotated[int, Field(ge=1)] | None = None
+    """Pictures computed at a time, gradients added up: less memory, the same step for networks without BatchNorm."""
+    sync_batchnorm: bool = True
+    """With several ranks, BatchNorm sees the whole batch; false: each rank normalises its own part."""
 
 
 class AverageSettings(Settings):

@@ -57,11 +57,11 @@ class Watcher:
 
 
 def fit(training: Training, watchers: Iterable[Watcher], stop: Callable[[], bool] = lambda: False) -> None:
-    """Play until ``training.goal`` rounds are done, or ``stop()`` says so after a round."""
+    """Play until ``training.goal`` rounds are done, or ``stop()`` says so after a round, on any rank."""
     watchers = list(watchers)
     for watch in watchers:
         watch.start(training)
-    while training.step < training.goal and not stop():
+    while training.step < training.goal and not training.players.ranks.any(stop()):
         log = one_round(training)
         for watch in watchers:
             watch.after_round(training, log)
@@ -71,11 +71,12 @@ def fit(training: Training, watchers: Iterable[Watcher], stop: Callable[[], bool
 
 def one_round(training: Training) -> Terms:
     """Play one round and count it."""
-    step, n_d = training.step, training.n_d
+    step, n_d, ranks = training.step, training.n_d, training.players.ranks
     training.before_round(step)
-    randomness.seed_networks(training.players.seed, step)
+    randomness.seed_networks(training.players.seed, step, ranks.rank)  # dropout differs from rank to rank
     reals = [Batch(training.reals(step * n_d + turn)) for turn in range(n_d)]
     log = play_round(training.variant, training.players, reals, step, training.n_g)
+    ranks.average(list(log.values()))
     training.step += 1
-    training.images += sum(len(real.pictures) for real in reals)
+    training.images += sum(len(real.pictures) for real in reals) * ranks.count
     return log

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from leafwing.core import randomness
+from leafwing.core.ranks import SOLO, Ranks
 
 
 class Feed:
@@ -22,6 +23,7 @@ class Feed:
         flip: mirror half of the pictures left to right, drawn anew each time.
         device: where the batches go; they travel as uint8 and become float there.
         channels_last: memory format of the result.
+        ranks: who shares the batches; each rank is served its own rows of them.
     """
 
     def __init__(
@@ -33,23 +35,25 @@ class Feed:
         flip: bool = False,
         device: torch.device | str = "cpu",
         channels_last: bool = True,
+        ranks: Ranks = SOLO,
     ) -> None:
         self.pictures, self.batch, self.seed, self.flip = pictures, batch, seed, flip
         self.device, self.channels_last = torch.device(device), channels_last
+        self.mine = ranks.rows(batch)
         self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
 
     def indices(self, turn: int) -> NDArray[np.int64]:
-        """Which pictures the ``turn``-th batch of the run holds: [batch]."""
+        """Which pictures the ``turn``-th batch of the run holds, over all ranks: [batch]."""
         positions = np.arange(turn * self.batch, (turn + 1) * self.batch)
         epochs = positions // len(self.pictures)
         parts = [self._permutation(e)[positions[epochs == e] % len(self.pictures)] for e in np.unique(epochs)]
         return np.concatenate(parts)
 
     def __call__(self, turn: int) -> Tensor:
-        """The ``turn``-th batch of the run: float32 [batch, c, h, w] in [-1, 1]."""
-        rows = self.pictures[self.indices(turn)]
+        """This rank's rows of the ``turn``-th batch: float32 [n, c, h, w] in [-1, 1]."""
+        rows = self.pictures[self.indices(turn)[self.mine]]
         if self.flip:
-            mirrored = randomness.stream(self.seed, turn, "flip").random(self.batch) < 0.5
+            mirrored = (randomness.stream(self.seed, turn, "flip").random(self.batch) < 0.5)[self.mine]
             rows[mirrored] = rows[mirrored, :, ::-1]
         return to_pictures(torch.from_numpy(rows).to(self.device), self.channels_last)
 

@@ -16,9 +16,10 @@ from leafwing.core import randomness
 from leafwing.core.errors import RuleBroken
 from leafwing.data import open_data
 from leafwing.data.feed import Feed
-from leafwing.game import Batch, Joint, Players, descend, draw_fakes, frozen, judge
+from leafwing.freeze import frozen
+from leafwing.game import Batch, Joint, Players, descend, draw_fakes, judge
+from leafwing.prepare import prepare
 from leafwing.recipe import Recipe
-from leafwing.run import prepare
 
 
 @dataclass(frozen=True)

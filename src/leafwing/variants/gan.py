@@ -63,7 +63,7 @@ class GAN(Variant):
         loss = adversarial.squares_d if self.judge == "regression" else adversarial.logistic_d
         return {"adversarial": loss(real, fake, self.real_label, self.fake_label)}
 
-    def g_loss(self, fake: Tensor) -> Terms:
+    def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Terms:
         """Fool D."""
         if self.g_objective == "score":
             return {"adversarial": adversarial.score_g(self.score(fake))}

@@ -46,9 +46,8 @@ def digest(training: Training) -> str:
     return tensors.digest(flat, rest)
 
 
-def restore(training: Training, folder: Path) -> dict[str, Any]:
-    """Put a training where the checkpoint left it; returns the checkpoint's ``state.json``."""
-    files, _ = published.read(folder)
+def restore(training: Training, files: Mapping[str, bytes], folder: Path) -> dict[str, Any]:
+    """Put a training where the files of a checkpoint left it; returns its ``state.json``."""
     state = json.loads(files["state.json"])
     loaded = {n: tensors.from_bytes(files[f"{n}.safetensors"], str(folder / n)) for n in tensor_files(training)}
     try:

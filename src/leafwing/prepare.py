@@ -1,0 +1,157 @@
+"""From a recipe to players at a table: the device, the data, G, D and their optimisers, ready for the first round."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import nn
+
+from leafwing.contract import check_players
+from leafwing.core import randomness
+from leafwing.core.config import Settings
+from leafwing.core.errors import BadConfig
+from leafwing.core.progress import counting
+from leafwing.core.ranks import SOLO, Ranks
+from leafwing.data import Store, open_data
+from leafwing.data.feed import Feed
+from leafwing.game import Players
+from leafwing.latents import check_prior
+from leafwing.networks.synced import sync_batchnorm
+from leafwing.recipe import USER, Part, Recipe
+from leafwing.training import Training
+
+
+@dataclass(frozen=True)
+class Given:
+    """Networks handed over in Python instead of being named in the recipe; None for the recipe's own."""
+
+    generator: nn.Module | None = None
+    discriminator: nn.Module | None = None
+
+    def note(self, recipe: Recipe) -> Recipe:
+        """The recipe with the names of these networks, so that the run tells the truth about itself."""
+        parts = {"generator": self.generator, "discriminator": self.discriminator}
+        names = {key: Part(USER + type(net).__name__, Settings()) for key, net in parts.items() if net is not None}
+        return replace(recipe, **names)  # type: ignore[arg-type]
+
+    def build(self, recipe: Recipe) -> tuple[nn.Module, nn.Module]:
+        """G and D: those given, and the recipe's where none was."""
+        return (
+            self.generator or recipe.build_generator(),
+            self.discriminator or recipe.build_discriminator(),
+        )
+
+
+OURS = Given()
+"""Nothing handed over: both networks are the recipe's."""
+
+
+def choose_device(name: str) -> torch.device:
+    """``"auto"`` is the GPU where there is one, each rank its own; anything else is torch's own name."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device).item()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadConfig(f"--device {name} cannot be used here: {reason}. Use auto, cpu or cuda.") from None
+    return device
+
+
+def read_store(recipe: Recipe) -> Store:
+    """The recipe's data, built on first use and reused afterwards, with a progress bar."""
+    data = recipe.data
+    with counting("reading pictures") as report:
+        return open_data(
+            data.source,
+            image_size=data.image_size,
+            channels=data.channels,
+            fit=data.fit,
+            count=data.count,
+            max_bad_share=data.max_bad_share,
+            progress=report,
+        )
+
+
+def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = OURS, ranks: Ranks = SOLO) -> Training:
+    """Build everything the game needs; equal recipes give equal players, bit by bit."""
+    train, data = recipe.train, recipe.data
+    if train.batch % ranks.count:
+        raise BadConfig(
+            f"train.batch = {train.batch} cannot be shared evenly by {ranks.count} ranks: choose a multiple of it."
+        )
+    randomness.seed_networks(train.seed, -1)  # -1: before the first round
+    G, D = given.build(recipe)
+    variant, prior = recipe.build_variant(), check_prior(recipe.build_prior())
+    channels_last = train.channels_last and given == OURS  # a module of one's own may use .view
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    G, D = G.to(device, memory_format=layout), D.to(device, memory_format=layout)  # type: ignore[call-overload]
+    if ranks.count > 1 and train.sync_batchnorm:
+        G, D = sync_batchnorm(G), sync_batchnorm(D)
+    check_players(G, D, variant, prior, (data.channels, data.image_size, data.image_size), device=device, layout=layout)
+    opt_G = recipe.optimizer.generator.build(G.parameters())
+    opt_D = recipe.optimizer.discriminator.build(D.parameters())
+    players = Players(
+        G,
+        D,
+        opt_G,
+        opt_D,
+        prior,
+        train.seed,
+        precision(train.precision, device),
+        ranks,
+        train.microbatch,
+        train.share_fakes,
+    )
+
+    def schedules(step: int) -> None:
+        recipe.optimizer.generator.set_schedule(opt_G, step)
+        recipe.optimizer.discriminator.set_schedule(opt_D, step)
+
+    return Training(
+        variant=variant,
+        players=players,
+        reals=Feed(
+            store.pictures,
+            train.batch,
+            train.seed,
+            flip=data.flip,
+            device=device,
+            channels_last=channels_last,
+            ranks=ranks,
+        ),
+        average=copy.deepcopy(G).requires_grad_(False),
+        goal=train.steps,
+        n_d=train.n_d,
+        n_g=train.n_g,
+        before_round=schedules,
+    )
+
+
+def settle(recipe: Recipe, device: torch.device) -> Recipe:
+    """The recipe with ``train.precision = "auto"`` made definite for this machine."""
+    if recipe.train.precision != "auto":
+        return recipe
+    return recipe.override([f"train.precision={'bf16' if computes_bf16(device) else 'fp32'}"])
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Whether the device has instructions for bf16; without them a CPU is ten times slower in it than in fp32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    probes = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return device.type == "cpu" and any(probe() for probe in probes if probe is not None)
+
+
+def precision(name: str, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
+    """What forward passes run in: nothing for fp32, autocast for bf16."""
+    return partial(torch.autocast, device.type, dtype=torch.bfloat16) if name == "bf16" else nullcontext
