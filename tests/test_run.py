@@ -26,8 +26,9 @@ from leafwing.core.pictures import read_png_metadata
 from leafwing.explore.sample import latent_from_text
 from leafwing.recipe import shipped
 from leafwing.training import fit
-from leafwing.watch.meter import Diverged, Meter, read_rows
+from leafwing.watch.meter import read_rows
 from leafwing.watch.samples import LECTURE_STEPS, is_sheet_step
+from leafwing.watch.soundness import Diverged, Soundness
 
 
 @pytest.fixture(scope="session")
@@ -301,9 +302,9 @@ def test_the_contract_checker_explains(own, words, pictures, tmp_path):
 
 
 def test_divergence_is_said_and_not_saved():
-    training = small_training(lr=1e30)
+    training = small_training(lr=1e30, goal=40)
     with pytest.raises(Diverged, match="no longer a number"):
-        fit(training, [Meter(2, [])])
+        fit(training, [Soundness(1)])
 
 
 def test_a_disk_that_refuses_the_log_or_a_sheet_does_not_stop_the_training(pictures, tmp_path, monkeypatch, capsys):

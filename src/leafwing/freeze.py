@@ -20,12 +20,18 @@ class Buffers:
 
     @torch.no_grad()
     def put_back(self, where: Tensor) -> None:
-        """Put them back if the one-number tensor ``where`` is true, which is asked without waiting for a GPU."""
-        if where.device.type == "cpu" and not where:
+        """Put them back if the one-number tensor ``where`` is true, or if one of them is no longer finite.
+
+        Asked on the device, so that nothing waits for a GPU.
+        """
+        if not self.kept:
             return
-        for module, name, kept in self.kept:
-            now = module.get_buffer(name)
-            now.copy_(torch.where(where, kept, now))
+        now = [module.get_buffer(name) for module, name, _ in self.kept]
+        spoilt = where | ~torch.stack([torch.isfinite(b).all() for b in now]).all()
+        if spoilt.device.type == "cpu" and not spoilt:
+            return
+        for buffer, (_, _, kept) in zip(now, self.kept, strict=True):
+            buffer.copy_(torch.where(spoilt, kept, buffer))
 
 
 def buffers(*nets: nn.Module) -> list[tuple[nn.Module, str, Tensor]]:

@@ -37,6 +37,7 @@ from leafwing.watch.checkpoint import PREFIX, Checkpoints, restore
 from leafwing.watch.console import TrainingBar
 from leafwing.watch.meter import JsonLines, Meter, Sink, tensorboard
 from leafwing.watch.samples import Samples
+from leafwing.watch.soundness import Soundness
 
 RECIPE, METRICS = "run.toml", "metrics.jsonl"
 
@@ -49,11 +50,13 @@ class Outcome:
         folder: the run.
         step: rounds played in all.
         stopped_by: the signal that asked to stop, or None when all rounds were played.
+        leads: whether this process is the one that should say so; of several ranks, rank 0.
     """
 
     folder: Path
     step: int
     stopped_by: signal.Signals | None = None
+    leads: bool = True
 
 
 def start(recipe: Recipe, folder: Path, device: str = "auto", given: Given = OURS) -> Outcome:
@@ -137,7 +140,7 @@ def play(
             fit(training, watchers, stop=lambda: bool(stopped))
         finally:
             bar.close()
-    return Outcome(folder, training.step, stopped[0] if stopped and training.step < training.goal else None)
+    return Outcome(folder, training.step, stopped[0] if stopped and training.step < training.goal else None, leads)
 
 
 def watch(
@@ -157,6 +160,7 @@ def watch(
         save_generator(folder / "generator", training.average, card(recipe, store, training))
 
     return [
+        Soundness(recipe.watch.log_every),
         Average(recipe.average.halflife_kimg * 1000, recipe.average.ramp),
         bar,
         meter,

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from leafwing.core import randomness
 from leafwing.game import Batch, Players, Terms, Variant, play_round
 
+ROLL_CALL = 100
+"""Rounds after which ranks compare their networks."""
 Reals = Callable[[int], Tensor]
 """turn -> real pictures [n, c, h, w] in [-1, 1]; turns are counted over the whole run."""
 
@@ -77,6 +79,9 @@ def one_round(training: Training) -> Terms:
     reals = [Batch(training.reals(step * n_d + turn)) for turn in range(n_d)]
     log = play_round(training.variant, training.players, reals, step, training.n_g)
     ranks.average(list(log.values()))
+    if step % ROLL_CALL == 0:
+        nets = {"generator": training.players.G, "discriminator": training.players.D}
+        ranks.stay_together({f"{who}/{name}": p for who, net in nets.items() for name, p in net.named_parameters()})
     training.step += 1
     training.images += sum(len(real.pictures) for real in reals) * ranks.count
     return log

@@ -100,6 +100,8 @@ def resume(run: Path, /, *, steps: int | None = None, device: str = "auto", acce
 
 def report(outcome: Outcome) -> int:
     """Say where the results are; the exit code tells whether a signal stopped the run."""
+    if not outcome.leads:
+        return 128 + outcome.stopped_by if outcome.stopped_by is not None else 0
     print(f"{outcome.folder}: {outcome.step:,} rounds played")
     if outcome.stopped_by is not None:
         print(f"stopped and saved; go on with: leafwing resume {shlex.quote(str(outcome.folder))}")

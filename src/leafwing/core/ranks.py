@@ -31,7 +31,7 @@ ROLL_CALL_S = 1.5
 
 
 class RankLost(LeafwingError):
-    """Another rank died or fell silent."""
+    """Another rank died, fell silent or drifted away."""
 
     exit_code = 1
 
@@ -84,6 +84,25 @@ class Ranks:
     def any(self, here: bool) -> bool:
         """Whether something is true on some rank, known to all of them at the same moment."""
         return here if self.count == 1 else not self.all(torch.tensor(not here, device=self.device))
+
+    def stay_together(self, tensors: Mapping[str, Tensor]) -> None:
+        """Stop when a rank's copy of a tensor is no longer bit-equal to rank 0's (faulty memory, another torch).
+
+        Raises:
+            RankLost: names the rank and the tensor.
+        """
+        if self.count == 1:
+            return
+        sums = torch.stack([t.detach().double().sum() for t in tensors.values()])
+        heaps = [torch.empty_like(sums) for _ in range(self.count)]
+        dist.all_gather(heaps, sums)
+        for other, theirs in enumerate(heaps):
+            apart = [name for name, same in zip(tensors, (theirs == heaps[0]).tolist(), strict=True) if not same]
+            if apart:
+                raise RankLost(
+                    f"Rank {other} drifted apart from rank 0 in {apart[0]}: check its machine and its versions, then "
+                    "go on from the newest checkpoint with `leafwing resume`."
+                )
 
     def agree(self, facts: Mapping[str, str]) -> None:
         """Refuse to play with ranks that were started with another recipe or see other data.
@@ -170,6 +189,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     ranks = Ranks(rank, count, device, store)
     try:
         yield ranks
+        farewell(ranks)
     except RuntimeError as error:
         if not is_about_ranks(error):
             raise
@@ -181,6 +201,18 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def farewell(ranks: Ranks) -> None:
+    """Wait for rank 0, which may still be saving after the last round, and let it, who keeps the store, go last."""
+    if ranks.store is None:
+        return
+    if not ranks.leads:
+        ranks.store.wait(["done"], PATIENCE)
+        ranks.store.set(f"left/{ranks.rank}", "yes")
+        return
+    ranks.store.set("done", "yes")
+    ranks.store.wait([f"left/{other}" for other in range(1, ranks.count)], PATIENCE)
 
 
 def connect(ranks: Ranks) -> None:

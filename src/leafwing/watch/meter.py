@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -12,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from leafwing.core.errors import LeafwingError
 from leafwing.core.progress import say
 from leafwing.game import Terms
 from leafwing.training import Training, Watcher
@@ -22,23 +22,16 @@ Row = dict[str, float]
 Sink = Callable[[Row, Training], None]
 
 
-class Diverged(LeafwingError):
-    """A loss or a gradient is no longer a number."""
-
-    exit_code = 1
-
-
 class Meter(Watcher):
     """Mean of each term over the last ``every`` rounds, read from the device once, handed to the sinks.
 
-    Raises:
-        Diverged: when a term is NaN or infinite; nothing of that state is saved.
+    Values that are not numbers are left out of the mean (`leafwing.watch.soundness` speaks of them).
     """
 
     def __init__(self, every: int, sinks: Iterable[Sink]) -> None:
         self.every, self.sinks = every, list(sinks)
         self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
+        self._counts: dict[str, Tensor] = {}
         self._clock, self._images, self._seconds = 0.0, 0, 0.0
 
     def start(self, training: Training) -> None:
@@ -48,8 +41,9 @@ class Meter(Watcher):
     def after_round(self, training: Training, log: Terms) -> None:
         """Add up; at the end of an interval, read and report."""
         for name, value in log.items():
-            self._sums[name] = self._sums[name] + value if name in self._sums else value
-            self._counts[name] = self._counts.get(name, 0) + 1
+            sound = torch.isfinite(value)
+            self._sums[name] = self._sums.get(name, 0) + torch.where(sound, value, 0)
+            self._counts[name] = self._counts.get(name, 0) + sound.float()
         if training.step % self.every == 0 or training.step == training.goal:
             self._report(training)
 
@@ -61,16 +55,10 @@ class Meter(Watcher):
         self._seconds += passed
         row: Row = {"step": training.step, "images": training.images, "seconds": round(self._seconds, 3)}
         row |= {"images_per_s": round(shown / max(passed, 1e-9), 2), "memory_mb": round(peak_memory_mb(), 1)}
-        row |= dict(zip(names, means, strict=True))
+        row |= {name: mean for name, mean in zip(names, means, strict=True) if math.isfinite(mean)}
         self._clock, self._images, self._sums, self._counts = now, training.images, {}, {}
         for sink in self.sinks:
             sink(row, training)
-        bad = [name for name in names if not abs(row[name]) < float("inf")]
-        if bad:
-            raise Diverged(
-                f"Training diverged before step {training.step}: {', '.join(bad)} is no longer a number. "
-                "Lower optimizer.*.lr, or add variant.r1_gamma; earlier checkpoints are kept."
-            )
 
     def state_dict(self) -> dict[str, Any]:
         """Seconds of training so far."""
