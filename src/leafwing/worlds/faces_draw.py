@@ -21,6 +21,7 @@ from leafwing.worlds.faces_pen import (
     lay,
     mix,
     smooth,
+    widened,
 )
 
 
@@ -124,7 +125,7 @@ def _draw_background(pen: Pen, face: Face) -> None:
     light, deep = mix(colour, _WHITE, 0.55), mix(colour, (70, 60, 120), 0.22)
     side, ink = pen.side, pen.ink
     if face.background in ("gradient", "sky"):
-        pen.image.paste(gradient(side, side, colour, light), (0, 0))
+        pen.image.paste(widened(gradient(side, colour, light), side), (0, 0))
     elif face.background == "glow":
         pen.image.paste(_glow(light, deep).resize((side, side), Image.Resampling.BILINEAR), (0, 0))
     else:
@@ -338,7 +339,7 @@ def _paste_eyeball(pen: Pen, face: Face, side: int, colour: str, lid: Points, un
     pen.fill(rim, mix(dark, (10, 4, 20), 0.55), ink)
     hole, hole_ink = hard_mask(width, height)
     pen.fill(iris, 1, hole_ink)
-    ball.paste(gradient(width, height, dark, bright, 0.1, 0.75), (0, 0), hole)
+    ball.paste(widened(gradient(height, dark, bright, 0.1, 0.75), width), (0, 0), hole)
     pen.fill(pupil, mix(dark, (8, 4, 16), 0.7), ink)
     pen.fill(crescent, mix(bright, _WHITE, 0.35), ink)
     pen.fill(big, _WHITE, ink)

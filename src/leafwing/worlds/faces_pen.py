@@ -7,7 +7,7 @@ side of the picture (`CLOSENESS`). Only the pen knows how many pixels there are:
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,18 +85,17 @@ def _ramp(height: int, start: float, end: float) -> Image.Image:
     return Image.fromarray((np.clip(share, 0, 1) * 255).round().astype(np.uint8)[:, None])
 
 
-def gradient(
-    width: int,
-    height: int,
-    top: Colour,
-    bottom: Colour,
-    start: float = 0,
-    end: float = 1,
-) -> Image.Image:
-    """An image that goes from `top` to `bottom` between two shares of its height."""
+@lru_cache(1024)
+def gradient(height: int, top: Colour, bottom: Colour, start: float = 0, end: float = 1) -> Image.Image:
+    """A cached column, one pixel wide, from `top` to `bottom` between two shares of its height."""
     column = Image.new("RGB", (1, height), top)
     column.paste(bottom, (0, 0), _ramp(height, start, end))
-    return column.resize((width, height), Image.Resampling.NEAREST)
+    return column
+
+
+def widened(column: Image.Image, width: int) -> Image.Image:
+    """The column, repeated to a width."""
+    return column.resize((width, column.height), Image.Resampling.NEAREST)
 
 
 @cache
@@ -116,10 +115,9 @@ def _widths(widths: tuple[float, ...], count: int) -> NDArray[np.complex128]:
 
 
 @cache
-def _slopes(count: int) -> NDArray[np.complex128]:
+def _slopes(count: int) -> Points:
     """[count, count] weights: differences between the neighbours of each point."""
-    slopes: Points = np.asarray(np.gradient(np.eye(count), axis=0))
-    return slopes.astype(np.complex128)
+    return np.asarray(np.gradient(np.eye(count), axis=0))
 
 
 def hard_mask(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
@@ -150,12 +148,13 @@ class Pen:
         self.origin = np.array(centre) - PIVOT * self.matrix[2]
 
     def at(self, points: Points) -> Points:
-        """Canvas pixels [k, 2] of head points [k, 3]."""
-        pixels: Points = points @ self.matrix + self.origin
+        """Canvas pixels [..., k, 2] of head points [..., k, 3]."""
+        pixels: Points = points.dot(self.matrix)
+        pixels += self.origin
         return pixels
 
     def curve(self, points: Points, closed: bool = False, steps: int = 5) -> Points:
-        """Canvas pixels of a smooth curve through head points [k, 3]."""
+        """Canvas pixels [..., m, 2] of a smooth curve through head points [..., k, 3]."""
         return smooth(self.at(points), closed, steps)
 
     def fill(self, points: Points, colour: Colour | int, ink: ImageDraw.ImageDraw | None = None) -> None:
@@ -175,13 +174,15 @@ class Pen:
         self.line(points, outline, width, closed=True)
 
     def stroke(self, points: Points, colour: Colour, widths: tuple[float, ...]) -> None:
-        """A brush stroke along canvas pixels [k, 2], as wide as `widths` (units of the head) say."""
-        # as complex numbers: 1j in the widths turns the stroke's direction by a right angle
-        z = np.ascontiguousarray(points).view(np.complex128).ravel()
-        along = _slopes(len(z)) @ z
-        across = along * (_widths(widths, len(z)) / (np.abs(along) / self.unit + 1e-9))
-        rim = np.concatenate([z + across, (z - across)[::-1]])
-        self.ink.polygon(rim.view(np.float64).tolist(), fill=colour)
+        """Brush strokes along canvas pixels [k, 2] or [n, k, 2], as wide as `widths` (units of the head) say."""
+        # as complex numbers: 1j in the widths turns a stroke's direction by a right angle
+        count = points.shape[-2]
+        along = (_slopes(count) @ points).view(np.complex128)[..., 0]
+        across = along * (_widths(widths, count) / (np.abs(along) / self.unit + 1e-9))
+        z = np.ascontiguousarray(points).view(np.complex128)[..., 0]
+        rims = np.concatenate([z + across, (z - across)[..., ::-1]], -1)
+        for rim in rims.view(np.float64).reshape(-1, 4 * count).tolist():
+            self.ink.polygon(rim, fill=colour)
 
     def mask(self) -> tuple[Image.Image, ImageDraw.ImageDraw]:
         """An empty mask of the canvas and its drawing."""
@@ -189,10 +190,16 @@ class Pen:
 
     def pour(self, mask: Image.Image, top: Colour, bottom: Colour | None = None, end: float = 1.0) -> None:
         """Colours the masked part, with `bottom` as a gradient that ends at the share `end` of the height."""
+        box = mask.getbbox()
+        if box is None:
+            return
+        left, upper, right, lower = box
+        # only the masked box: most masks are empty for the greater part
         if bottom is None:
-            self.image.paste(top, (0, 0), mask)
+            self.image.paste(top, box, mask.crop(box))
         else:
-            self.image.paste(gradient(self.side, self.side, top, bottom, 0.05, end), (0, 0), mask)
+            column = gradient(self.side, top, bottom, 0.05, end).crop((0, upper, 1, lower))
+            self.image.paste(widened(column, right - left), box, mask.crop(box))
 
     def spot(self, centre: Points, width: float, height: float, colour: Colour, amount: float) -> None:
         """A soft spot around one canvas pixel [2]; width and height in units of the head, `amount` 0 to 1."""
