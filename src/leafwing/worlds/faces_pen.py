@@ -226,3 +226,11 @@ def lay(points: Points | list[tuple[float, float]], depth: float | None = None) 
 
 MIRROR: dict[int, Points] = {-1: np.array([-1.0, 1.0, 1.0]), 1: np.ones(3)}
 """Factors that bring head points of the right half to a side of the picture."""
+
+SIDES = (-1, 1)
+"""The sides of the picture, left and right, in the order of `both`."""
+
+
+def both(points: Points) -> Points:
+    """Head points [2, k, 3] of the left and the right side, from those [k, 3] of the right one."""
+    return np.stack([points * MIRROR[side] for side in SIDES])
