@@ -88,7 +88,7 @@ def draw(face: Face, size: int) -> NDArray[np.uint8]:
     faces_hair.draw_braids(pen, face, hair)
     head = _draw_head(pen, face, skin)
     front = faces_hair.front(pen, face)
-    pen.pour(faces_hair.shadow(pen, front, head), skin[1])
+    faces_hair.draw_shadow(pen, front, head, skin.shade)
     _draw_cheeks(pen, face)
     _draw_nose(pen, skin)
     _draw_mouth(pen, face, skin)
@@ -332,6 +332,5 @@ _BRIDGE = smooth(np.array([(-0.068, 0.0, 0.26), (0.0, -0.014, 0.29), (0.068, 0.0
 
 def _draw_glasses(pen: Pen) -> None:
     colour: Colour = (70, 44, 60)
-    for frame in pen.at(_FRAMES):
-        pen.line(frame, colour, 0.011, closed=True)
+    pen.line(pen.at(_FRAMES), colour, 0.011, closed=True)
     pen.line(pen.at(_BRIDGE), colour, 0.011)

@@ -116,13 +116,14 @@ _SPIKES = ((16, 0.085, 16), (44, 0.12, 18), (68, 0.135, 20), (92, 0.13, 20), (11
 
 def draw_back(pen: Pen, face: Face, hair: Tones) -> None:
     """Everything of the hair that lies behind the neck and the face."""
-    shapes: list[Points] = [pen.at(_OUTLINES[face.hair_style])]
+    shapes = [pen.at(_OUTLINES[face.hair_style])]
     sides = _tail_sides(face)
-    shapes += [pen.at(_TAILS[SIDES.index(s)]) for s in sides]
+    if sides:
+        shapes.append(pen.at(_TAILS[[SIDES.index(s) for s in sides]]))
     if face.hair_style == "buns":
-        shapes.extend(pen.at(_BUNS))
+        shapes.append(pen.at(_BUNS))
     if face.hair_style == "short":
-        shapes.extend(_spikes(pen, face))
+        shapes.append(_spikes(pen, face))
     mask, ink = pen.mask()
     for shape in shapes:
         pen.fill(shape, 1, ink)
@@ -270,15 +271,18 @@ def front(pen: Pen, face: Face) -> Front:
     """Lays out the hair in front of the face, without drawing it yet: first its shadow falls on the face."""
     cap, wedges, locks = pen.at(_CAPS[face.bangs]), _bangs(pen, face), _locks(pen, face)
     mask, ink = pen.mask()
-    for shape in (cap, *wedges, *locks):
-        pen.fill(shape, 1, ink)
+    for shapes in (cap, wedges, locks):
+        pen.fill(shapes, 1, ink)
     return Front(cap, wedges, locks, mask)
 
 
-def shadow(pen: Pen, hair: Front, head: Image.Image) -> Image.Image:
-    """The mask of the shadow that the front hair throws down on the head."""
-    # the offset wraps around, but the head's mask ends before the picture's rim where that could be seen
-    return ImageChops.logical_and(head, ImageChops.offset(hair.mask, 0, round(0.022 * pen.unit)))
+def draw_shadow(pen: Pen, hair: Front, head: Image.Image, colour: Colour) -> None:
+    """The shadow that the front hair throws down on the head (its mask)."""
+    box = head.getbbox()
+    if box is not None:
+        # the offset wraps around, but the head's mask ends before the picture's rim where that could be seen
+        dropped = ImageChops.offset(hair.mask, 0, round(0.022 * pen.unit))
+        pen.image.paste(colour, box, ImageChops.logical_and(head.crop(box), dropped.crop(box)))
 
 
 def _bangs(pen: Pen, face: Face) -> Points:
@@ -324,10 +328,8 @@ def draw_front(pen: Pen, face: Face, hair: Tones, shapes: Front) -> None:
     """Bangs, crown and side locks, with shine and lines."""
     pen.pour(shapes.mask, hair.lit, mix(hair.base, hair.shade, 0.35), end=0.72)
     _draw_shine(pen, face, hair)
-    for wedge in shapes.wedges:
-        pen.line(wedge[2:], hair.line, 0.006)
-    for lock in shapes.locks:
-        pen.line(lock, hair.line, 0.006)
+    pen.line(shapes.wedges[:, 2:], hair.line, 0.006)
+    pen.line(shapes.locks, hair.line, 0.006)
     _draw_crown_strands(pen, face, hair)
     pen.line(shapes.cap[:33], hair.line, 0.007)
 
