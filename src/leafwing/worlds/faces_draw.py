@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from leafwing.worlds import faces_hair
 from leafwing.worlds.faces_background import PALETTE, background
 from leafwing.worlds.faces_factors import Face, check
+from leafwing.worlds.faces_ornaments import draw_ornament
 from leafwing.worlds.faces_pen import (
     SIDES,
     Colour,
@@ -97,7 +98,7 @@ def draw(face: Face, size: int) -> NDArray[np.uint8]:
     _draw_brows(pen, face, hair.line)
     if face.glasses:
         _draw_glasses(pen)
-    faces_hair.draw_ornament(pen, face)
+    draw_ornament(pen, face)
     return pen.picture()
 
 
@@ -241,7 +242,7 @@ def _eyes(points: Points) -> Points:
 def _round_parts(side: int) -> Points:
     """The round parts as head points; not mirrored, since the light comes from the left in both eyes."""
     parts = np.concatenate([lay(circle(24) * (w, h) + (side * _EYE_X + x, y)) for w, h, x, y in _PARTS])
-    return parts + (-0.004 * side, 0.006, 0.0)  # a little towards the nose and down
+    return parts + np.array([-0.004 * side, 0.006, 0.0])  # a little towards the nose and down
 
 
 _LIDS, _ARCS, _BROWS = _eyes(np.concatenate([_UPPER, _LOWER])), _eyes(_CLOSED), _eyes(_BROW)

@@ -1,4 +1,4 @@
-"""Hair of the faces world: behind the head, beside the face, on the forehead, and what is worn in it."""
+"""Hair of the faces world: behind the head, beside the face and on the forehead."""
 
 from __future__ import annotations
 
@@ -47,11 +47,12 @@ def tones(face: Face) -> Tones:
     return Tones(lit, base, shade, mix(shade, (24, 12, 30), 0.55))
 
 
-def _ornament_colour(face: Face) -> Colour:
+def ornament_colour(face: Face) -> Colour:
+    """Ribbons and bands: red, or blue where red would not show."""
     return _BLUE if face.hair_colour in ("red", "pink", "orange") else _RED
 
 
-def _side(face: Face) -> int:
+def parting_side(face: Face) -> int:
     """The side of the picture (-1 left, 1 right) where a side tail sits and the hair parts."""
     return 1 if face.parting >= 0 else -1
 
@@ -143,7 +144,7 @@ def draw_back(pen: Pen, face: Face, hair: Tones) -> None:
 def _tail_sides(face: Face) -> tuple[int, ...]:
     if face.hair_style == "twin_tails":
         return (-1, 1)
-    return (_side(face),) if face.hair_style == "side_tail" else ()
+    return (parting_side(face),) if face.hair_style == "side_tail" else ()
 
 
 _PLACE, _LENGTH, _DROOP = np.array(_SPIKES * 2).T
@@ -176,7 +177,7 @@ def _draw_tail_details(pen: Pen, face: Face, hair: Tones, side: int) -> None:
     strands = pen.at((_TAIL_STRANDS + bend) * MIRROR[side])
     for strand, tint in zip(strands, (hair.line, hair.lit), strict=True):
         pen.stroke(strand, tint, (0.002, 0.013, 0.002))
-    pen.shape(pen.at(_BAND * MIRROR[side]), _ornament_colour(face), hair.line, 0.005)
+    pen.shape(pen.at(_BAND * MIRROR[side]), ornament_colour(face), hair.line, 0.005)
 
 
 _CURLS = both(smooth(lay([(0.19, -0.39), (0.245, -0.41), (0.29, -0.37), (0.27, -0.32)], -0.03), steps=5))
@@ -363,33 +364,3 @@ def _draw_crown_strands(pen: Pen, face: Face, hair: Tones) -> None:
     strands[:, 2, 0] += 0.015 * np.sin(12.9898 * np.arange(4) + 40 * face.strands)
     tint = mix(hair.base, hair.line, 0.7)
     pen.stroke(pen.curve(strands, steps=4), tint, (0.002, 0.009, 0.002))
-
-
-# ---- worn in the hair ----
-
-_LOOPS = smooth(both(lay([(0, 0), (0.05, -0.055), (0.105, -0.05), (0.105, 0.04), (0.05, 0.04)], 0.12)), True, 3)
-_BOW_KNOT = lay(circle(12) * 0.026, 0.14)
-_HEADBAND_X = np.linspace(-0.31, 0.31, 9)
-_HEADBAND = smooth(lay(np.column_stack([_HEADBAND_X, -0.372 + 1.7 * _HEADBAND_X**2]), 0.10), steps=3)
-
-
-def draw_ornament(pen: Pen, face: Face) -> None:
-    """What is worn in the hair; a ribbon and a hairpin sit away from the parting."""
-    if face.ornament == "none":
-        return
-    colour = _ornament_colour(face)
-    dark = mix(colour, (30, 10, 30), 0.55)
-    s = -_side(face)
-    if face.ornament == "ribbon":
-        place = np.array([s * 0.19, -0.31, 0.0])
-        for loop in pen.at(_LOOPS + place):
-            pen.shape(loop, colour, dark)
-        pen.fill(pen.at(_BOW_KNOT + place), dark)
-    elif face.ornament == "hairpin":
-        for lean in (-0.03, 0.03):
-            bar = lay([(s * 0.14, -0.19 - lean), (s * 0.195, -0.178), (s * 0.25, -0.165 + lean)], 0.2)
-            pen.stroke(pen.at(bar), (255, 236, 120), (0.02, 0.02))
-    else:
-        band = pen.at(_HEADBAND)
-        pen.stroke(band, dark, (0.042, 0.05, 0.042))
-        pen.stroke(band, colour, (0.03, 0.038, 0.03))
