@@ -242,7 +242,8 @@ def _eyes(points: Points) -> Points:
 def _round_parts(side: int) -> Points:
     """The round parts as head points; not mirrored, since the light comes from the left in both eyes."""
     parts = np.concatenate([lay(circle(24) * (w, h) + (side * _EYE_X + x, y)) for w, h, x, y in _PARTS])
-    return parts + np.array([-0.004 * side, 0.006, 0.0])  # a little towards the nose and down
+    parts += np.array([-0.004 * side, 0.006, 0.0])  # a little towards the nose and down
+    return parts
 
 
 _LIDS, _ARCS, _BROWS = _eyes(np.concatenate([_UPPER, _LOWER])), _eyes(_CLOSED), _eyes(_BROW)
