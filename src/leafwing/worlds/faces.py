@@ -32,7 +32,7 @@ __all__ = [
     "OUTFITS", "SKINS", "Face", "Faces", "draw",
 ]  # fmt: skip
 
-CHUNK = 64
+CHUNK = 32
 """Pictures that one worker draws between two reports."""
 
 WORTH_PROCESSES = 800

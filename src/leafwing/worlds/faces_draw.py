@@ -9,18 +9,22 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from leafwing.worlds import faces_hair
+from leafwing.worlds.faces_background import PALETTE, background
 from leafwing.worlds.faces_factors import Face, check
+from leafwing.worlds.faces_ornaments import draw_ornament
 from leafwing.worlds.faces_pen import (
-    MIRROR,
+    SIDES,
     Colour,
     Pen,
     Points,
+    both,
     circle,
     gradient,
     hard_mask,
     lay,
     mix,
     smooth,
+    widened,
 )
 
 
@@ -55,19 +59,6 @@ _EYES: dict[str, tuple[Colour, Colour]] = {
     "yellow": ((160, 116, 0), (255, 232, 70)),
 }
 
-_PALETTE: dict[str, Colour] = {
-    "white": (246, 246, 248),
-    "cream": (252, 238, 208),
-    "rose": (250, 206, 214),
-    "peach": (255, 214, 186),
-    "mint": (200, 238, 214),
-    "sky": (184, 220, 250),
-    "lavender": (218, 206, 246),
-    "slate": (126, 138, 160),
-    "navy": (52, 66, 118),
-    "wine": (134, 48, 72),
-}
-
 _WHITE: Colour = (255, 255, 255)
 _LASH: Colour = (38, 22, 34)
 
@@ -92,87 +83,49 @@ def draw(face: Face, size: int) -> NDArray[np.uint8]:
     hair = faces_hair.tones(face)
     skin = _SKIN[face.skin]
 
-    _draw_background(pen, face)
+    pen.image.paste(background(face.background, face.background_colour, pen.side), (0, 0))
     faces_hair.draw_back(pen, face, hair)
     _draw_body(pen, face, skin)
     faces_hair.draw_braids(pen, face, hair)
     head = _draw_head(pen, face, skin)
     front = faces_hair.front(pen, face)
-    pen.pour(faces_hair.shadow(pen, front, head), skin[1])
+    faces_hair.draw_shadow(pen, front, head, skin.shade)
     _draw_cheeks(pen, face)
     _draw_nose(pen, skin)
     _draw_mouth(pen, face, skin)
-    for side, colour in ((-1, face.left_eye), (1, face.right_eye)):
-        _draw_eye(pen, face, skin, side, colour)
+    _draw_eyes(pen, face, skin)
     faces_hair.draw_front(pen, face, hair, front)
     _draw_brows(pen, face, hair.line)
     if face.glasses:
         _draw_glasses(pen)
-    faces_hair.draw_ornament(pen, face)
+    draw_ornament(pen, face)
     return pen.picture()
 
 
-# ---- behind the head ----
+# ---- below the head ----
 
-_CLOUDS = ((0.08, 0.30, 0.12), (0.2, 0.36, 0.09), (0.95, 0.18, 0.11), (0.84, 0.24, 0.08), (0.98, 0.62, 0.1))
-"""Middle x, middle y and half width, in shares of the picture's side."""
-
-
-def _draw_background(pen: Pen, face: Face) -> None:
-    """The background does not move with the head: it is drawn in shares of the picture's side."""
-    colour = _PALETTE[face.background_colour]
-    light, deep = mix(colour, _WHITE, 0.55), mix(colour, (70, 60, 120), 0.22)
-    side, ink = pen.side, pen.ink
-    if face.background in ("gradient", "sky"):
-        pen.image.paste(gradient(side, side, colour, light), (0, 0))
-    elif face.background == "glow":
-        pen.image.paste(_glow(light, deep).resize((side, side), Image.Resampling.BILINEAR), (0, 0))
-    else:
-        pen.image.paste(colour, (0, 0, side, side))
-    if face.background == "stripes":
-        for x in range(-side, side, side // 4):
-            ink.polygon([x, side, x + side // 8, side, x + side // 8 + side, 0, x + side, 0], fill=light)
-    elif face.background == "dots":
-        step, radius = side / 6, side / 22
-        for row in range(7):
-            for column in range(7):
-                across, down = (column + 0.5 * (row % 2)) * step, row * step
-                ink.ellipse((across - radius, down - radius, across + radius, down + radius), fill=light)
-    elif face.background == "sky":
-        for u, v, r in _CLOUDS:
-            box = (side * (u - r), side * (v - 0.6 * r), side * (u + r), side * (v + 0.6 * r))
-            ink.ellipse(box, fill=_WHITE)
-
-
-def _glow(light: Colour, deep: Colour) -> Image.Image:
-    """A small picture, light in the middle; it is smooth, so it may be enlarged."""
-    image = Image.new("RGB", (64, 64), light)
-    image.paste(deep, (0, 0), Image.radial_gradient("L").reduce(4))
-    return image
-
-
-_SHOULDERS = lay([(-0.60, 0.75), (-0.52, 0.54), (-0.30, 0.455), (-0.11, 0.41), (0.11, 0.41), (0.30, 0.455),
-                       (0.52, 0.54), (0.60, 0.75)], 0.0)  # fmt: skip
+_SHOULDERS = smooth(lay([(-0.60, 0.75), (-0.52, 0.54), (-0.30, 0.455), (-0.11, 0.41), (0.11, 0.41), (0.30, 0.455),
+                        (0.52, 0.54), (0.60, 0.75)], 0.0), steps=3)  # fmt: skip
 _NECK = lay([(-0.095, 0.2), (0.095, 0.2), (0.095, 0.40), (0.15, 0.435), (0.0, 0.56), (-0.15, 0.435),
               (-0.095, 0.40)], 0.02)  # fmt: skip
 _CHIN_SHADOW = lay([(-0.095, 0.2), (0.095, 0.2), (0.095, 0.385), (0.0, 0.425), (-0.095, 0.385)], 0.04)
 _COLLARS: dict[str, Points] = {
-    "sailor": lay([(0.10, 0.395), (0.30, 0.445), (0.28, 0.60), (0.0, 0.60)], 0.04),
-    "shirt": lay([(0.09, 0.385), (0.185, 0.43), (0.15, 0.53), (0.0, 0.50)], 0.04),
-    "hoodie": smooth(
+    "sailor": both(lay([(0.10, 0.395), (0.30, 0.445), (0.28, 0.60), (0.0, 0.60)], 0.04)),
+    "shirt": both(lay([(0.09, 0.385), (0.185, 0.43), (0.15, 0.53), (0.0, 0.50)], 0.04)),
+    "hoodie": both(smooth(
         lay([(0.10, 0.37), (0.25, 0.40), (0.31, 0.5), (0.14, 0.56), (0.0, 0.58), (0.11, 0.48)], 0.04),
         closed=True,
         steps=3,
-    ),
-}
+    )),
+}  # fmt: skip
 _KNOT = lay([(0, 0.5), (0.09, 0.47), (0.09, 0.57), (0, 0.53), (-0.09, 0.57), (-0.09, 0.47)], 0.06)
 
 
 def _draw_body(pen: Pen, face: Face, skin: Skin) -> None:
     """Shoulders, neck and collar; they turn less than the face, since they lie at the axis."""
-    cloth = _PALETTE[face.outfit_colour]
+    cloth = PALETTE[face.outfit_colour]
     dark = mix(cloth, (40, 24, 60), 0.6)
-    pen.shape(pen.curve(_SHOULDERS, steps=3), cloth, dark, 0.008)
+    pen.shape(pen.at(_SHOULDERS), cloth, dark, 0.008)
     neck = pen.at(_NECK)
     pen.fill(neck, skin.base)
     pen.fill(pen.at(_CHIN_SHADOW), skin.shade)
@@ -181,8 +134,7 @@ def _draw_body(pen: Pen, face: Face, skin: Skin) -> None:
     if face.outfit == "plain":
         return
     accent = _WHITE if sum(cloth) < 560 else mix(cloth, (60, 90, 190), 0.6)
-    for s in (-1, 1):
-        flap = pen.at(_COLLARS[face.outfit] * MIRROR[s])
+    for flap in pen.at(_COLLARS[face.outfit]):
         pen.shape(flap, mix(cloth, _WHITE, 0.25) if face.outfit == "hoodie" else accent, dark)
     if face.outfit == "sailor":
         pen.fill(pen.at(_KNOT), (214, 52, 70))
@@ -195,24 +147,29 @@ _JAW = [(0.258, -0.12, 0.03), (0.268, 0.02, 0.03), (0.252, 0.12, 0.05), (0.2, 0.
         (0.115, 0.288, 0.15), (0.038, 0.325, 0.18)]  # fmt: skip
 _OUTLINE = np.array([(0.0, -0.3, 0.1), (0.17, -0.26, 0.06), *_JAW,
                      *((-x, y, z) for x, y, z in _JAW[::-1]), (-0.17, -0.26, 0.06)])  # fmt: skip
+_FACE = smooth(_OUTLINE, closed=True, steps=5)
 # when the head turns, the far outline is a line further to the front of the cheek
-_SIDES = np.sign(_OUTLINE[:, 0]) * (np.abs(_OUTLINE[:, 0]) > 0.18)
-_FAR = np.column_stack([np.zeros((len(_OUTLINE), 2)), _SIDES])
-_EAR = lay([(0.25, -0.02), (0.295, -0.035), (0.31, 0.02), (0.285, 0.085), (0.25, 0.09)], 0.0)
+_BESIDE = np.sign(_OUTLINE[:, 0]) * (np.abs(_OUTLINE[:, 0]) > 0.18)
+_FAR = {
+    side: smooth(np.column_stack([np.zeros((len(_OUTLINE), 2)), 0.12 * np.maximum(0, side * _BESIDE)]), True, 5)
+    for side in SIDES
+}
+_EARS = both(smooth(lay([(0.25, -0.02), (0.295, -0.035), (0.31, 0.02), (0.285, 0.085), (0.25, 0.09)], 0.0),
+                    closed=True, steps=3))  # fmt: skip
 
 
 def _draw_head(pen: Pen, face: Face, skin: Skin) -> Image.Image:
     """Ears and face; returns the face's mask."""
-    for s in (-1, 1):
+    for s, ear in zip(SIDES, pen.at(_EARS), strict=True):
         if s * face.turn < 0.4:  # the far ear is hidden
-            pen.shape(pen.curve(_EAR * MIRROR[s], closed=True, steps=3), skin.shade, skin.line, 0.006)
-    outline = pen.curve(_OUTLINE + np.maximum(0, _FAR * face.turn) * 0.12, closed=True)
+            pen.shape(ear, skin.shade, skin.line, 0.006)
+    side = -1 if face.turn >= 0 else 1  # away from where the head looks
+    outline = pen.at(_FACE + abs(face.turn) * _FAR[-side])
     mask, ink = pen.mask()
     pen.fill(outline, 1, ink)
     pen.pour(mask, skin.base, mix(skin.base, skin.shade, 0.3))
     # the jaw on the side turned away from us lies in shadow: the face without itself, moved to the light
     edge = mask.copy()
-    side = -1 if face.turn >= 0 else 1
     pen.fill(outline - np.array([side * 0.03, 0.012]) * pen.unit, 0, ImageDraw.Draw(edge))
     pen.pour(edge, mix(skin.base, skin.shade, 0.75))
     pen.line(outline, skin.line, 0.008, closed=True)
@@ -220,7 +177,7 @@ def _draw_head(pen: Pen, face: Face, skin: Skin) -> Image.Image:
 
 
 _CHEEKS = lay([(-0.175, 0.135), (0.175, 0.135)])
-_NOSE = np.array([(0.0, 0.118, 0.28), (0.012, 0.142, 0.295), (-0.004, 0.15, 0.28)])
+_NOSE = smooth(np.array([(0.0, 0.118, 0.28), (0.012, 0.142, 0.295), (-0.004, 0.15, 0.28)]), steps=5)
 
 
 def _draw_cheeks(pen: Pen, face: Face) -> None:
@@ -230,7 +187,7 @@ def _draw_cheeks(pen: Pen, face: Face) -> None:
 
 
 def _draw_nose(pen: Pen, skin: Skin) -> None:
-    pen.stroke(pen.curve(_NOSE), mix(skin.shade, skin.line, 0.75), (0.003, 0.011, 0.003))
+    pen.stroke(pen.at(_NOSE), mix(skin.shade, skin.line, 0.75), (0.003, 0.011, 0.003))
 
 
 _LIPS = np.array([(-1.0, -0.4), (-0.5, 0.4), (0.0, 0.6), (0.5, 0.4), (1.0, -0.4)])
@@ -277,95 +234,105 @@ _PARTS = ((0.060, 0.082, 0.0, 0.0), (0.052, 0.074, 0.0, 0.0), (0.022, 0.035, 0.0
           (0.009, 0.011, 0.024, 0.028))  # fmt: skip
 
 
-def _both(points: Points) -> dict[int, Points]:
-    """Points [k, 2] around the middle of the right eye to head points [k, 3] of either eye."""
-    right = lay(points + np.array([_EYE_X, 0]))
-    return {side: right * MIRROR[side] for side in (-1, 1)}
+def _eyes(points: Points) -> Points:
+    """Points [k, 2] around the middle of the right eye to head points [2, k, 3] of both eyes."""
+    return both(lay(points + np.array([_EYE_X, 0])))
 
 
 def _round_parts(side: int) -> Points:
     """The round parts as head points; not mirrored, since the light comes from the left in both eyes."""
-    return np.concatenate([lay(circle(24) * (w, h) + (side * _EYE_X + x, y)) for w, h, x, y in _PARTS])
+    parts = np.concatenate([lay(circle(24) * (w, h) + (side * _EYE_X + x, y)) for w, h, x, y in _PARTS])
+    parts += np.array([-0.004 * side, 0.006, 0.0])  # a little towards the nose and down
+    return parts
 
 
-_UPPERS, _LOWERS, _ARCS, _BROWS = _both(_UPPER), _both(_LOWER), _both(_CLOSED), _both(_BROW)
-_ROUNDS = {side: _round_parts(side) for side in (-1, 1)}
+_LIDS, _ARCS, _BROWS = _eyes(np.concatenate([_UPPER, _LOWER])), _eyes(_CLOSED), _eyes(_BROW)
+_ROUNDS = np.stack([_round_parts(side) for side in SIDES])
 
 
-def _slant(face: Face, side: int, points: Points) -> Points:
-    """Raises or lowers the outer corner: a shear around the middle of the eye; changes `points` in place."""
-    points[:, 1] -= 0.16 * face.eye_slant * (side * points[:, 0] - _EYE_X)
+def _slant(face: Face, points: Points) -> Points:
+    """Raises or lowers the outer corners: a shear around the middles of the eyes; changes `points` in place."""
+    points[..., 1] -= 0.16 * face.eye_slant * (np.abs(points[..., 0]) - _EYE_X)
     return points
 
 
-def _draw_eye(pen: Pen, face: Face, skin: Skin, side: int, colour: str) -> None:
+def _draw_eyes(pen: Pen, face: Face, skin: Skin) -> None:
+    """Both eyes at once; arrays hold the left one first."""
     if face.eyes_open < 0.2:
-        arc = pen.curve(_slant(face, side, _ARCS[side].copy()), steps=6)
-        pen.stroke(arc, _LASH, (0.006, 0.026, 0.022, 0.008))
+        arcs = pen.curve(_slant(face, _ARCS.copy()), steps=6)
+        pen.stroke(arcs, _LASH, (0.006, 0.026, 0.022, 0.008))
         return
-    upper, lower = _UPPERS[side].copy(), _LOWERS[side].copy()
-    # the upper lid falls, the lower one rises a little; their corners stay together
-    upper[:, 1] = upper[:, 1] * face.eyes_open + 0.062 * (1 - face.eyes_open)
-    lower[:, 1] *= 0.7 + 0.3 * face.eyes_open
-    upper[0], upper[5] = lower[-1], lower[0]
-    top, bottom = pen.at(_slant(face, side, upper)), pen.at(_slant(face, side, lower))
-    lid, under = smooth(top[:6]), smooth(bottom)
-    _paste_eyeball(pen, face, side, colour, lid, under)
-    lash = np.concatenate([lid, top[6:7]])
-    pen.stroke(lash, _LASH, (0.008, 0.022, 0.030, 0.030, 0.026, 0.004))
-    pen.stroke(under[:20], mix(_LASH, skin.line, 0.45), (0.016, 0.008, 0.004))
-    pen.stroke(smooth(top[7:]), mix(skin.shade, skin.line, 0.6), (0.002, 0.007, 0.002))
+    lids = _LIDS.copy()
+    upper, lower = lids[:, : len(_UPPER)], lids[:, len(_UPPER) :]
+    # the upper lids fall, the lower ones rise a little; their corners stay together
+    upper[..., 1] = upper[..., 1] * face.eyes_open + 0.062 * (1 - face.eyes_open)
+    lower[..., 1] *= 0.7 + 0.3 * face.eyes_open
+    upper[:, 0], upper[:, 5] = lower[:, -1], lower[:, 0]
+    flat = pen.at(_slant(face, lids))
+    top, bottom = flat[:, : len(_UPPER)], flat[:, len(_UPPER) :]
+    lid, under = smooth(top[:, :6]), smooth(bottom)
+    _paste_eyeballs(pen, face, lid, under)
+    pen.stroke(np.concatenate([lid, top[:, 6:7]], 1), _LASH, (0.008, 0.022, 0.030, 0.030, 0.026, 0.004))
+    pen.stroke(under[:, :20], mix(_LASH, skin.line, 0.45), (0.016, 0.008, 0.004))
+    pen.stroke(smooth(top[:, 7:]), mix(skin.shade, skin.line, 0.6), (0.002, 0.007, 0.002))
 
 
-def _paste_eyeball(pen: Pen, face: Face, side: int, colour: str, lid: Points, under: Points) -> None:
-    """White, iris, pupil and highlights, cut out by the lids."""
-    outline = np.concatenate([lid, under])
-    left, top = (int(low) - 1 for low in outline.min(0).tolist())
-    right, bottom = (int(high) + 2 for high in outline.max(0).tolist())
-    width, height = right - left, bottom - top
-    corner = np.array([left, top])
-    dark, bright = _EYES[colour]
+def _paste_eyeballs(pen: Pen, face: Face, lid: Points, under: Points) -> None:
+    """White, iris, pupil and highlights of both eyes, cut out by the lids [2, k, 2]."""
+    outlines = np.concatenate([lid, under], 1)
+    corners = outlines.min(1).astype(int) - 1
+    sizes = outlines.max(1).astype(int) + 2 - corners
+    move = corners[:, None]
+    # the upper lids' shadows on the white
+    shadows = np.concatenate([lid, lid[:, ::-1] + (0, 0.03 * pen.unit)], 1) - move
+    rounds = _ROUNDS.copy()
+    rounds[..., 0] += 0.014 * face.turn  # the eyes look ahead of the head a little
+    parts = (pen.at(_slant(face, rounds)) - move).reshape(2, len(_PARTS), -1)
+    for k, colour in enumerate((face.left_eye, face.right_eye)):
+        width, height = sizes[k].tolist()
+        ball = _eyeball(width, height, _EYES[colour], shadows[k], parts[k].tolist())
+        cut, ink = hard_mask(width, height)
+        pen.fill(outlines[k] - corners[k], 1, ink)
+        left, top = corners[k].tolist()
+        pen.image.paste(ball, (left, top), cut)
+
+
+def _eyeball(
+    width: int, height: int, colours: tuple[Colour, Colour], shadow: Points, parts: list[list[float]]
+) -> Image.Image:
+    """One eye without its lids; `parts` are the flat outlines of `_PARTS`, in the ball's pixels."""
+    dark, bright = colours
+    rim, iris, pupil, crescent, big, small = parts
     ball = Image.new("RGB", (width, height), (252, 252, 255))
     ink = ImageDraw.Draw(ball)
-    # the upper lid's shadow on the white
-    drop = np.array([0, 0.03 * pen.unit])
-    pen.fill(np.concatenate([lid, lid[::-1] + drop]) - corner, (206, 206, 226), ink)
-
-    # the eyes look ahead of the head a little
-    look = (0.014 * face.turn - 0.004 * side, 0.006, 0.0)
-    parts = pen.at(_slant(face, side, _ROUNDS[side] + look)) - corner
-    rim, iris, pupil, crescent, big, small = parts.reshape(len(_PARTS), -1, 2)
-    pen.fill(rim, mix(dark, (10, 4, 20), 0.55), ink)
+    ink.polygon(shadow.ravel().tolist(), fill=(206, 206, 226))
+    ink.polygon(rim, fill=mix(dark, (10, 4, 20), 0.55))
     hole, hole_ink = hard_mask(width, height)
-    pen.fill(iris, 1, hole_ink)
-    ball.paste(gradient(width, height, dark, bright, 0.1, 0.75), (0, 0), hole)
-    pen.fill(pupil, mix(dark, (8, 4, 16), 0.7), ink)
-    pen.fill(crescent, mix(bright, _WHITE, 0.35), ink)
-    pen.fill(big, _WHITE, ink)
-    pen.fill(small, _WHITE, ink)
-    cut, cut_ink = hard_mask(width, height)
-    pen.fill(outline - corner, 1, cut_ink)
-    pen.image.paste(ball, (left, top), cut)
+    hole_ink.polygon(iris, fill=1)
+    ball.paste(widened(gradient(height, dark, bright, 0.1, 0.75), width), (0, 0), hole)
+    ink.polygon(pupil, fill=mix(dark, (8, 4, 16), 0.7))
+    ink.polygon(crescent, fill=mix(bright, _WHITE, 0.35))
+    ink.polygon(big, fill=_WHITE)
+    ink.polygon(small, fill=_WHITE)
+    return ball
 
 
 def _draw_brows(pen: Pen, face: Face, colour: Colour) -> None:
     """Brows lie over the hair, as the genre has it; a serious mouth pulls their inner ends down."""
     frown = 0.022 * (1 - min(1.0, face.mouth / 0.4))
     raised = -0.014 * max(0.0, face.mouth - 0.5)
-    for side in (-1, 1):
-        brow = _BROWS[side].copy()
-        brow[:, 1] += (frown, raised, raised, 0.0)
-        pen.stroke(pen.curve(_slant(face, side, brow), steps=6), colour, (0.010, 0.015, 0.012, 0.004))
+    brows = _BROWS.copy()
+    brows[..., 1] += (frown, raised, raised, 0.0)
+    pen.stroke(pen.curve(_slant(face, brows), steps=6), colour, (0.010, 0.015, 0.012, 0.004))
 
 
 _FRAME = np.array([(-0.096, -0.042), (0.0, -0.076), (0.1, -0.05), (0.104, 0.06), (0.0, 0.122),
                    (-0.09, 0.084)])  # fmt: skip
-_FRAMES = _both(_FRAME)
-_BRIDGE = np.array([(-0.068, 0.0, 0.26), (0.0, -0.014, 0.29), (0.068, 0.0, 0.26)])
+_FRAMES = smooth(_eyes(_FRAME), closed=True, steps=4)
+_BRIDGE = smooth(np.array([(-0.068, 0.0, 0.26), (0.0, -0.014, 0.29), (0.068, 0.0, 0.26)]), steps=5)
 
 
 def _draw_glasses(pen: Pen) -> None:
     colour: Colour = (70, 44, 60)
-    for frame in _FRAMES.values():
-        pen.line(pen.curve(frame, closed=True, steps=4), colour, 0.011, closed=True)
-    pen.line(pen.curve(_BRIDGE), colour, 0.011)
+    pen.line(pen.at(_FRAMES), colour, 0.011, closed=True)
+    pen.line(pen.at(_BRIDGE), colour, 0.011)

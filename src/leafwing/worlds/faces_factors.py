@@ -179,6 +179,9 @@ GLASSES = 0.10
 """Share of faces with glasses."""
 
 
+_OTHERS = {colour: tuple(name for name in EYE_COLOURS if name != colour) for colour in EYE_COLOURS}
+
+
 def draw_factors(seed: int, index: int) -> Face:
     """The factors of face `index` of world `seed`; the pair alone decides them.
 
@@ -190,12 +193,11 @@ def draw_factors(seed: int, index: int) -> Face:
     u: list[float] = np.random.Generator(np.random.Philox(key=key)).random(32).tolist()
     left_eye = _pick(u[2], EYE_COLOURS)
     odd = u[3] < ODD_EYES  # the same number, stretched back to [0, 1), picks among the ten other colours
-    others = tuple(name for name in EYE_COLOURS if name != left_eye)
     return Face(
         hair_style=_pick(u[0], HAIR_STYLES),
         hair_colour=_pick(u[1], HAIR_COLOURS),
         left_eye=left_eye,
-        right_eye=_pick(u[3] / ODD_EYES, others) if odd else left_eye,
+        right_eye=_pick(u[3] / ODD_EYES, _OTHERS[left_eye]) if odd else left_eye,
         turn=round(2 * u[4] - 1, 4),
         mouth=round(u[5], 4),
         eyes_open=_openness(u[6]),

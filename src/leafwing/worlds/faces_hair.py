@@ -1,4 +1,4 @@
-"""Hair of the faces world: behind the head, beside the face, on the forehead, and what is worn in it."""
+"""Hair of the faces world: behind the head, beside the face and on the forehead."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from leafwing.worlds.faces_factors import Face
-from leafwing.worlds.faces_pen import MIRROR, Colour, Pen, Points, circle, lay, mix, smooth, surface
+from leafwing.worlds.faces_pen import MIRROR, SIDES, Colour, Pen, Points, both, circle, lay, mix, smooth, surface
 
 # lit, base, shade: the light comes from above, so the lit colour is at the top
 _HAIR: dict[str, tuple[Colour, Colour, Colour]] = {
@@ -47,11 +47,12 @@ def tones(face: Face) -> Tones:
     return Tones(lit, base, shade, mix(shade, (24, 12, 30), 0.55))
 
 
-def _ornament_colour(face: Face) -> Colour:
+def ornament_colour(face: Face) -> Colour:
+    """Ribbons and bands: red, or blue where red would not show."""
     return _BLUE if face.hair_colour in ("red", "pink", "orange") else _RED
 
 
-def _side(face: Face) -> int:
+def parting_side(face: Face) -> int:
     """The side of the picture (-1 left, 1 right) where a side tail sits and the hair parts."""
     return 1 if face.parting >= 0 else -1
 
@@ -59,6 +60,16 @@ def _side(face: Face) -> int:
 def _wobble(face: Face, k: float) -> float:
     """A small fixed irregularity in -1 to 1 for strand `k`."""
     return math.sin(12.9898 * k + 40 * face.strands)
+
+
+def _pointed(before: int, after: int) -> Points:
+    """[m, count] weights of a bent outline with a tip: smooth up to the corner `before`, smooth from there on."""
+    edges = np.eye(before + 1 + after)
+    return np.concatenate([smooth(edges[: before + 1], steps=4), smooth(edges[before:], steps=4)])
+
+
+# from the corners root, edge, tip, edge, root; a lock has more on its way
+_WEDGE, _LOCK = _pointed(2, 2), _pointed(3, 3)
 
 
 # ---- behind the head ----
@@ -84,19 +95,21 @@ _BACK["side_tail"] = _BACK["twin_tails"]
 
 
 def _mirrored(half: list[tuple[float, float]]) -> Points:
-    """The closed outline of which `half` is the right side, from the crown (x = 0) to the bottom (x = 0)."""
+    """The smooth closed outline of which `half` is the right side, from the crown (x = 0) to the bottom (x = 0)."""
     right = lay(half, -0.02)
-    return np.concatenate([right, right[-2:0:-1] * MIRROR[-1]])
+    return smooth(np.concatenate([right, right[-2:0:-1] * MIRROR[-1]]), closed=True, steps=4)
 
 
 _OUTLINES: dict[str, Points] = {style: _mirrored(half) for style, half in _BACK.items()}
 
 # the parts of the back hair that are seen between cheeks and shoulders lie in the dark
 _INSIDE = lay([(-0.25, 0.08), (0.25, 0.08), (0.25, 0.26), (0.15, 0.315), (-0.15, 0.315), (-0.25, 0.26)], 0.0)
+_INSIDE_NARROW = _INSIDE * (0.76, 0.8, 1)
 
-_TAIL = lay([(0.25, -0.25), (0.33, -0.29), (0.425, -0.2), (0.455, 0.02), (0.455, 0.26), (0.425, 0.52),
-                  (0.385, 0.38), (0.36, 0.2), (0.35, 0.02), (0.31, -0.12)], -0.03)  # fmt: skip
-_BUN = lay(circle() * 0.12 + (0.245, -0.335), -0.03)
+_TAILS = both(smooth(lay([(0.25, -0.25), (0.33, -0.29), (0.425, -0.2), (0.455, 0.02), (0.455, 0.26), (0.425, 0.52),
+                          (0.385, 0.38), (0.36, 0.2), (0.35, 0.02), (0.31, -0.12)], -0.03),
+                     closed=True, steps=4))  # fmt: skip
+_BUNS = both(lay(circle() * 0.12 + (0.245, -0.335), -0.03))
 
 # spikes of short hair, right half: place on the skull in degrees from the top, length, droop in degrees
 _SPIKES = ((16, 0.085, 16), (44, 0.12, 18), (68, 0.135, 20), (92, 0.13, 20), (116, 0.115, 16), (140, 0.07, 8))
@@ -104,20 +117,21 @@ _SPIKES = ((16, 0.085, 16), (44, 0.12, 18), (68, 0.135, 20), (92, 0.13, 20), (11
 
 def draw_back(pen: Pen, face: Face, hair: Tones) -> None:
     """Everything of the hair that lies behind the neck and the face."""
-    shapes: list[Points] = [pen.curve(_OUTLINES[face.hair_style], closed=True, steps=4)]
+    shapes = [pen.at(_OUTLINES[face.hair_style])]
     sides = _tail_sides(face)
-    shapes += [pen.curve(_TAIL * MIRROR[s], closed=True, steps=4) for s in sides]
+    if sides:
+        shapes.append(pen.at(_TAILS[[SIDES.index(s) for s in sides]]))
     if face.hair_style == "buns":
-        shapes += [pen.at(_BUN * MIRROR[s]) for s in (-1, 1)]
+        shapes.append(pen.at(_BUNS))
     if face.hair_style == "short":
-        shapes.extend(_spikes(pen, face))
+        shapes.append(_spikes(pen, face))
     mask, ink = pen.mask()
     for shape in shapes:
         pen.fill(shape, 1, ink)
     pen.pour(mask, hair.base, mix(hair.base, hair.shade, 0.9))
     for shape in shapes:
         pen.line(shape, hair.line, 0.007, closed=True)
-    inside = _INSIDE if face.hair_style in ("bob", "long", "wavy", "braids") else _INSIDE * (0.76, 0.8, 1)
+    inside = _INSIDE if face.hair_style in ("bob", "long", "wavy", "braids") else _INSIDE_NARROW
     pen.fill(pen.at(inside), mix(hair.shade, hair.line, 0.25))
     if face.hair_style in ("long", "wavy"):
         _draw_falling_strands(pen, face, hair)
@@ -130,67 +144,79 @@ def draw_back(pen: Pen, face: Face, hair: Tones) -> None:
 def _tail_sides(face: Face) -> tuple[int, ...]:
     if face.hair_style == "twin_tails":
         return (-1, 1)
-    return (_side(face),) if face.hair_style == "side_tail" else ()
+    return (parting_side(face),) if face.hair_style == "side_tail" else ()
+
+
+_PLACE, _LENGTH, _DROOP = np.array(_SPIKES * 2).T
+# of each spike's five corners [5, n]: angle on the skull, left and right; radius; and how far it grows with reach
+_ANGLE = np.radians([_PLACE - 15, _PLACE - 1, _PLACE + _DROOP, _PLACE + 12, _PLACE + 17])
+_ASIDE, _ABOVE = np.sin(_ANGLE) * np.repeat((-1.0, 1.0), len(_SPIKES)), -np.cos(_ANGLE)
+_RADIUS = np.array([[0.30], [0.335], [0.325], [0.315], [0.30]])
+_GROWTH = np.array([[0.0], [0.45], [1.0], [0.3], [0.0]])
 
 
 def _spikes(pen: Pen, face: Face) -> Points:
     """Bent spikes around the skull that lean outwards and down, canvas outlines [n, m, 2]."""
-    place, length, droop = np.array(_SPIKES * 2).T
-    side = np.repeat((-1.0, 1.0), len(_SPIKES))
-    reach = length + 0.02 * np.sin(12.9898 * np.arange(len(place)) + 40 * face.strands)
-    base = np.full_like(reach, 0.30)
-    angle = np.radians(np.stack([place - 15, place - 1, place + droop, place + 12, place + 17], 1))
-    radius = np.stack([base, 0.335 + 0.45 * reach, 0.325 + reach, 0.315 + 0.3 * reach, base], 1)
-    flat = np.stack([side[:, None] * np.sin(angle) * radius, -np.cos(angle) * radius - 0.06], 2)
-    return _wedges(pen.at(lay(flat.reshape(-1, 2), -0.02)).reshape(-1, 5, 2))
+    reach = _LENGTH + 0.02 * np.sin(12.9898 * np.arange(len(_PLACE)) + 40 * face.strands)
+    radius = _RADIUS + _GROWTH * reach
+    corners = np.full((len(_PLACE), 5, 3), -0.02)
+    corners[..., 0] = (_ASIDE * radius).T
+    corners[..., 1] = (_ABOVE * radius).T - 0.06
+    return _WEDGE @ pen.at(corners)
 
 
-_TAIL_STRANDS = (
+_TAIL_STRANDS = smooth(np.stack([
     lay([(0.33, -0.22), (0.385, -0.1), (0.40, 0.1), (0.405, 0.36)], -0.03),
     lay([(0.35, -0.24), (0.415, -0.12), (0.43, 0.1), (0.425, 0.34)], -0.03),
-)
+]), steps=5)  # fmt: skip
 _BAND = lay(circle(12) * (0.034, 0.044) + (0.275, -0.225), 0.0)
 
 
 def _draw_tail_details(pen: Pen, face: Face, hair: Tones, side: int) -> None:
-    for strand, tint in zip(_TAIL_STRANDS, (hair.line, hair.lit), strict=True):
-        bend = (0.012 * _wobble(face, side), 0.0, 0.0)
-        pen.stroke(pen.curve((strand + bend) * MIRROR[side]), tint, (0.002, 0.013, 0.002))
-    pen.shape(pen.at(_BAND * MIRROR[side]), _ornament_colour(face), hair.line, 0.005)
+    bend = (0.012 * _wobble(face, side), 0.0, 0.0)
+    strands = pen.at((_TAIL_STRANDS + bend) * MIRROR[side])
+    for strand, tint in zip(strands, (hair.line, hair.lit), strict=True):
+        pen.stroke(strand, tint, (0.002, 0.013, 0.002))
+    pen.shape(pen.at(_BAND * MIRROR[side]), ornament_colour(face), hair.line, 0.005)
 
 
-_CURL = lay([(0.19, -0.39), (0.245, -0.41), (0.29, -0.37), (0.27, -0.32)], -0.03)
+_CURLS = both(smooth(lay([(0.19, -0.39), (0.245, -0.41), (0.29, -0.37), (0.27, -0.32)], -0.03), steps=5))
 
 
 def _draw_bun_strands(pen: Pen, hair: Tones) -> None:
-    for s in (-1, 1):
-        pen.stroke(pen.curve(_CURL * MIRROR[s]), hair.line, (0.002, 0.010, 0.002))
+    pen.stroke(pen.at(_CURLS), hair.line, (0.002, 0.010, 0.002))
 
 
 def _draw_falling_strands(pen: Pen, face: Face, hair: Tones) -> None:
     wave = 0.035 if face.hair_style == "wavy" else 0.006
-    for s in (-1, 1):
-        for k, x in enumerate((0.305, 0.345)):
-            bend = wave * (1 + 0.3 * _wobble(face, k + 3 * s))
-            strand = lay([(x, -0.05), (x + bend, 0.12), (x + 0.02 - bend, 0.26), (x + 0.03 + bend, 0.42),
-                          (x + 0.03, 0.6)], 0.0)  # fmt: skip
-            tint = hair.line if k == 0 else hair.lit
-            pen.stroke(pen.curve(strand * MIRROR[s]), tint, (0.002, 0.012, 0.008, 0.004))
+    for k, x in enumerate((0.305, 0.345)):
+        bends = [wave * (1 + 0.3 * _wobble(face, k + 3 * s)) for s in SIDES]
+        strands = np.array([
+            [(s * x, -0.05, 0.0), (s * (x + bend), 0.12, 0.0), (s * (x + 0.02 - bend), 0.26, 0.0),
+             (s * (x + 0.03 + bend), 0.42, 0.0), (s * (x + 0.03), 0.6, 0.0)]
+            for s, bend in zip(SIDES, bends, strict=True)
+        ])  # fmt: skip
+        tint = hair.line if k == 0 else hair.lit
+        pen.stroke(pen.curve(strands), tint, (0.002, 0.012, 0.008, 0.004))
 
 
 _LOBE = lay([(-0.062, -0.03), (0.0, -0.045), (0.062, -0.03), (0.045, 0.02), (0.0, 0.052),
              (-0.045, 0.02)], 0.02)  # fmt: skip
-_BRAID = [_LOBE + np.array([0.312 + 0.012 * k, 0.19 + 0.068 * k, 0]) for k in range(5)]
+# left and right, of five lobes each
+_BRAIDS = smooth(
+    np.stack([both(_LOBE + np.array([0.312 + 0.012 * k, 0.19 + 0.068 * k, 0])) for k in range(5)], 1),
+    closed=True,
+    steps=3,
+)
 
 
 def draw_braids(pen: Pen, face: Face, hair: Tones) -> None:
     """Two braids that fall in front of the shoulders."""
     if face.hair_style != "braids":
         return
-    for s in (-1, 1):
-        for k, lobe in enumerate(_BRAID):
-            shape = pen.curve(lobe * MIRROR[s], closed=True, steps=3)
-            pen.shape(shape, mix(hair.lit if k % 2 else hair.base, hair.shade, 0.1 * k), hair.line)
+    for braid in pen.at(_BRAIDS):
+        for k, lobe in enumerate(braid):
+            pen.shape(lobe, mix(hair.lit if k % 2 else hair.base, hair.shade, 0.1 * k), hair.line)
 
 
 # ---- in front of the face ----
@@ -212,12 +238,23 @@ _ROWS: dict[str, Points] = {
         (-0.26, -0.17, -0.258, 0.02), (-0.22, -0.11, -0.215, -0.06), (-0.16, -0.01, -0.145, -0.115),
         (0.01, 0.16, 0.145, -0.115), (0.11, 0.22, 0.215, -0.06), (0.17, 0.26, 0.258, 0.02)]),
 }  # fmt: skip
+_SWEPT_LEFT = _ROWS["swept"][:, (1, 0, 2, 3)] * (-1, -1, -1, 1)
 _LEAN = {"straight": 0.0, "jagged": 0.05, "swept": 0.0, "parted": 0.03}
 # y of the line from which the strands hang
 _ROOTS = {"straight": -0.16, "jagged": -0.185, "swept": -0.19, "parted": -0.235}
 
 _CAP = lay([(-0.30, 0.0), (-0.335, -0.13), (-0.31, -0.25), (-0.21, -0.365), (0.0, -0.41), (0.21, -0.365),
                  (0.31, -0.25), (0.335, -0.13), (0.30, 0.0)], 0.05)  # fmt: skip
+
+
+def _cap(root: float) -> Points:
+    """The outline of the crown: over the skull (33 points), down to the roots of the bangs."""
+    under = lay([(0.272, -0.02), (0.255, root + 0.04), (0.15, root), (0.0, root - 0.01), (-0.15, root),
+                      (-0.255, root + 0.04), (-0.272, -0.02)], 0.15)  # fmt: skip
+    return np.concatenate([smooth(_CAP, steps=4), smooth(under, steps=3)])
+
+
+_CAPS = {bangs: _cap(root) for bangs, root in _ROOTS.items()}
 
 _LOCK_REACH = {"short": 0.06, "bob": 0.24, "long": 0.40, "wavy": 0.34, "buns": 0.2}
 
@@ -227,79 +264,73 @@ class Front(NamedTuple):
 
     cap: Points
     wedges: Points
-    locks: list[Points]
+    locks: Points
     mask: Image.Image
 
 
 def front(pen: Pen, face: Face) -> Front:
     """Lays out the hair in front of the face, without drawing it yet: first its shadow falls on the face."""
-    cap, wedges, locks = _cap(pen, face), _bangs(pen, face), _locks(pen, face)
+    cap, wedges, locks = pen.at(_CAPS[face.bangs]), _bangs(pen, face), _locks(pen, face)
     mask, ink = pen.mask()
-    for shape in (cap, *wedges, *locks):
-        pen.fill(shape, 1, ink)
+    for shapes in (cap, wedges, locks):
+        pen.fill(shapes, 1, ink)
     return Front(cap, wedges, locks, mask)
 
 
-def shadow(pen: Pen, hair: Front, head: Image.Image) -> Image.Image:
-    """The mask of the shadow that the front hair throws down on the head."""
-    # the offset wraps around, but the head's mask ends before the picture's rim where that could be seen
-    return ImageChops.logical_and(head, ImageChops.offset(hair.mask, 0, round(0.022 * pen.unit)))
-
-
-def _wedges(corners: Points) -> Points:
-    """Canvas corners [n, 5, 2] (root, edge, tip, edge, root) to outlines [n, m, 2]: bent edges, a tip."""
-    return np.concatenate([smooth(corners[:, :3], steps=4), smooth(corners[:, 2:], steps=4)], 1)
+def draw_shadow(pen: Pen, hair: Front, head: Image.Image, colour: Colour) -> None:
+    """The shadow that the front hair throws down on the head (its mask)."""
+    box = head.getbbox()
+    if box is not None:
+        # the offset wraps around, but the head's mask ends before the picture's rim where that could be seen
+        dropped = ImageChops.offset(hair.mask, 0, round(0.022 * pen.unit))
+        pen.image.paste(colour, box, ImageChops.logical_and(head.crop(box), dropped.crop(box)))
 
 
 def _bangs(pen: Pen, face: Face) -> Points:
     """The strands of the bangs, canvas outlines [n, m, 2]."""
     rows, root = _ROWS[face.bangs], _ROOTS[face.bangs]
     if face.bangs == "swept" and face.parting > 0:
-        rows = rows[:, (1, 0, 2, 3)] * (-1, -1, -1, 1)
+        rows = _SWEPT_LEFT
     k = 12.9898 * np.arange(len(rows)) + 40 * face.strands
     a, b, x, y = rows.T
     lean = _LEAN[face.bangs] * face.parting
-    a, b = a + lean * (1 - 3 * np.abs(a)), b + lean * (1 - 3 * np.abs(b))
+    if lean:
+        a, b = a + lean * (1 - 3 * np.abs(a)), b + lean * (1 - 3 * np.abs(b))
     x, y = x + 0.012 * np.sin(k), y + 0.010 * np.sin(k + 65)
-    middle, high = root + 0.55 * (y - root), np.full_like(y, root - 0.05)
-    xs = np.stack([a, a + 0.18 * (x - a), x, b + 0.35 * (x - b), b], 1).ravel()
-    ys = np.stack([high, middle, y, middle, high], 1).ravel()
-    corners = pen.at(np.stack([xs, ys, 0.95 * surface(xs) + 0.02], 1))
-    return _wedges(corners.reshape(len(rows), 5, 2))
+    corners = np.empty((3, 5, len(rows)))
+    across, down, depth = corners
+    across[:] = a, a + 0.18 * (x - a), x, b + 0.35 * (x - b), b
+    down[::4] = root - 0.05
+    down[1::2] = root + 0.55 * (y - root)
+    down[2] = y
+    depth[:] = 0.95 * surface(across) + 0.02
+    return _WEDGE @ pen.at(corners.T)
 
 
-def _cap(pen: Pen, face: Face) -> Points:
-    """The crown: over the skull, down to the roots of the bangs."""
-    root = _ROOTS[face.bangs]
-    under = lay([(0.272, -0.02), (0.255, root + 0.04), (0.15, root), (0.0, root - 0.01), (-0.15, root),
-                      (-0.255, root + 0.04), (-0.272, -0.02)], 0.15)  # fmt: skip
-    return np.concatenate([pen.curve(_CAP, steps=4), pen.curve(under, steps=3)])
+def _lock_shapes(reach: float, bulge: float) -> Points:
+    """Corners [2, 7, 3] of the side locks; the fourth is the tip."""
+    return both(np.array([
+        (0.20, -0.24, 0.16), (0.254, -0.06, 0.17), (0.25 + bulge, 0.4 * reach, 0.16), (0.265, reach, 0.15),
+        (0.315 + bulge, 0.45 * reach, 0.09), (0.337, -0.06, 0.08), (0.30, -0.25, 0.10),
+    ]))  # fmt: skip
 
 
-def _locks(pen: Pen, face: Face) -> list[Points]:
-    """The two side locks that frame the face."""
-    reach = _LOCK_REACH.get(face.hair_style, 0.27)
-    bulge = 0.035 if face.hair_style == "wavy" else 0.008
-    locks = []
-    for s in (-1, 1):
-        tip = 0.265 + 0.015 * _wobble(face, s)
-        half = np.array([
-            (0.20, -0.24, 0.16), (0.254, -0.06, 0.17), (0.25 + bulge, 0.4 * reach, 0.16), (tip, reach, 0.15),
-            (0.315 + bulge, 0.45 * reach, 0.09), (0.337, -0.06, 0.08), (0.30, -0.25, 0.10),
-        ])  # fmt: skip
-        flat = pen.at(half * MIRROR[s])
-        locks.append(np.concatenate([smooth(flat[:4], steps=4), smooth(flat[3:], steps=4)]))
-    return locks
+_LOCKS = {style: _lock_shapes(_LOCK_REACH.get(style, 0.27), 0.035 if style == "wavy" else 0.008) for style in _BACK}
+
+
+def _locks(pen: Pen, face: Face) -> Points:
+    """The two side locks that frame the face, canvas outlines [2, m, 2]."""
+    corners = _LOCKS[face.hair_style].copy()
+    corners[:, 3, 0] += [0.015 * s * _wobble(face, s) for s in SIDES]
+    return _LOCK @ pen.at(corners)
 
 
 def draw_front(pen: Pen, face: Face, hair: Tones, shapes: Front) -> None:
     """Bangs, crown and side locks, with shine and lines."""
     pen.pour(shapes.mask, hair.lit, mix(hair.base, hair.shade, 0.35), end=0.72)
     _draw_shine(pen, face, hair)
-    for wedge in shapes.wedges:
-        pen.line(wedge[2:], hair.line, 0.006)
-    for lock in shapes.locks:
-        pen.line(lock, hair.line, 0.006)
+    pen.line(shapes.wedges[:, 2:], hair.line, 0.006)
+    pen.line(shapes.locks, hair.line, 0.006)
     _draw_crown_strands(pen, face, hair)
     pen.line(shapes.cap[:33], hair.line, 0.007)
 
@@ -332,35 +363,4 @@ def _draw_crown_strands(pen: Pen, face: Face, hair: Tones) -> None:
     strands[:, 0, 0] += 0.06 * face.parting
     strands[:, 2, 0] += 0.015 * np.sin(12.9898 * np.arange(4) + 40 * face.strands)
     tint = mix(hair.base, hair.line, 0.7)
-    for strand in pen.curve(strands, steps=4):
-        pen.stroke(strand, tint, (0.002, 0.009, 0.002))
-
-
-# ---- worn in the hair ----
-
-_LOOP = lay([(0, 0), (0.05, -0.055), (0.105, -0.05), (0.105, 0.04), (0.05, 0.04)], 0.12)
-_BOW_KNOT = lay(circle(12) * 0.026, 0.14)
-_HEADBAND_X = np.linspace(-0.31, 0.31, 9)
-_HEADBAND = lay(np.column_stack([_HEADBAND_X, -0.372 + 1.7 * _HEADBAND_X**2]), 0.10)
-
-
-def draw_ornament(pen: Pen, face: Face) -> None:
-    """What is worn in the hair; a ribbon and a hairpin sit away from the parting."""
-    if face.ornament == "none":
-        return
-    colour = _ornament_colour(face)
-    dark = mix(colour, (30, 10, 30), 0.55)
-    s = -_side(face)
-    if face.ornament == "ribbon":
-        place = np.array([s * 0.19, -0.31, 0.0])
-        for half in (-1, 1):
-            pen.shape(pen.curve(_LOOP * MIRROR[half] + place, closed=True, steps=3), colour, dark)
-        pen.fill(pen.at(_BOW_KNOT + place), dark)
-    elif face.ornament == "hairpin":
-        for lean in (-0.03, 0.03):
-            bar = lay([(s * 0.14, -0.19 - lean), (s * 0.195, -0.178), (s * 0.25, -0.165 + lean)], 0.2)
-            pen.stroke(pen.at(bar), (255, 236, 120), (0.02, 0.02))
-    else:
-        band = pen.curve(_HEADBAND, steps=3)
-        pen.stroke(band, dark, (0.042, 0.05, 0.042))
-        pen.stroke(band, colour, (0.03, 0.038, 0.03))
+    pen.stroke(pen.curve(strands, steps=4), tint, (0.002, 0.009, 0.002))

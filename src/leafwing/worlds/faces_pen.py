@@ -7,7 +7,7 @@ side of the picture (`CLOSENESS`). Only the pen knows how many pixels there are:
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ EYE_LINE = 0.47
 """Height of the eyes in the picture, as a share from the top."""
 
 
+@lru_cache(4096)
 def mix(a: Colour, b: Colour, share: float) -> Colour:
     """Colour `a` with `share` (0 to 1) of colour `b` in it."""
     return (
@@ -85,18 +86,18 @@ def _ramp(height: int, start: float, end: float) -> Image.Image:
     return Image.fromarray((np.clip(share, 0, 1) * 255).round().astype(np.uint8)[:, None])
 
 
-def gradient(
-    width: int,
-    height: int,
-    top: Colour,
-    bottom: Colour,
-    start: float = 0,
-    end: float = 1,
-) -> Image.Image:
-    """An image that goes from `top` to `bottom` between two shares of its height."""
+@lru_cache(1024)
+def gradient(height: int, top: Colour, bottom: Colour, start: float = 0, end: float = 1) -> Image.Image:
+    """A cached column, one pixel wide, from `top` to `bottom` between two shares of its height."""
     column = Image.new("RGB", (1, height), top)
     column.paste(bottom, (0, 0), _ramp(height, start, end))
-    return column.resize((width, height), Image.Resampling.NEAREST)
+    return column
+
+
+def widened(column: Image.Image, width: int, upper: int = 0, lower: int | None = None) -> Image.Image:
+    """The column's rows from `upper` to before `lower` (None: to its end), repeated to a width."""
+    end = column.height if lower is None else lower
+    return column.resize((width, end - upper), Image.Resampling.NEAREST, (0, upper, 1, end))
 
 
 @cache
@@ -109,23 +110,28 @@ def _spot(width: int, height: int, amount: int) -> Image.Image:
 
 @cache
 def _widths(widths: tuple[float, ...], count: int) -> NDArray[np.complex128]:
-    """[count] half widths along a stroke of `count` points, as imaginary numbers (see `Pen.stroke`)."""
+    """[count, 1] half widths along a stroke of `count` points, as imaginary numbers (see `Pen.stroke`)."""
     place = np.linspace(0, len(widths) - 1, count)
     halves: NDArray[np.complex128] = np.interp(place, np.arange(len(widths)), widths) * np.complex128(0.5j)
-    return halves
+    return halves[:, None]
 
 
 @cache
-def _slopes(count: int) -> NDArray[np.complex128]:
+def _slopes(count: int) -> Points:
     """[count, count] weights: differences between the neighbours of each point."""
-    slopes: Points = np.asarray(np.gradient(np.eye(count), axis=0))
-    return slopes.astype(np.complex128)
+    return np.asarray(np.gradient(np.eye(count), axis=0))
 
 
 def hard_mask(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     """An empty mask and its drawing. One bit a pixel: Pillow pastes those ten times faster than soft ones."""
     image = Image.new("1", (width, height))
     return image, ImageDraw.Draw(image)
+
+
+def _flat(points: Points) -> list[list[float]]:
+    """The n paths [k, 2] or [n, k, 2] as Pillow wants them: each a list x, y, x, y and so on."""
+    paths: list[list[float]] = points.reshape(-1, 2 * points.shape[-2]).tolist()
+    return paths
 
 
 class Pen:
@@ -150,38 +156,41 @@ class Pen:
         self.origin = np.array(centre) - PIVOT * self.matrix[2]
 
     def at(self, points: Points) -> Points:
-        """Canvas pixels [k, 2] of head points [k, 3]."""
-        pixels: Points = points @ self.matrix + self.origin
+        """Canvas pixels [..., k, 2] of head points [..., k, 3]."""
+        pixels: Points = points.dot(self.matrix)
+        pixels += self.origin
         return pixels
 
     def curve(self, points: Points, closed: bool = False, steps: int = 5) -> Points:
-        """Canvas pixels of a smooth curve through head points [k, 3]."""
+        """Canvas pixels [..., m, 2] of a smooth curve through head points [..., k, 3]."""
         return smooth(self.at(points), closed, steps)
 
     def fill(self, points: Points, colour: Colour | int, ink: ImageDraw.ImageDraw | None = None) -> None:
-        """Fills a polygon of canvas pixels [k, 2], on the picture or on a mask's drawing."""
-        (ink or self.ink).polygon(points.ravel().tolist(), fill=colour)
+        """Fills polygons of canvas pixels [k, 2] or [n, k, 2], on the picture or on a mask's drawing."""
+        ink = ink or self.ink
+        for outline in _flat(points):
+            ink.polygon(outline, fill=colour)
 
     def line(self, points: Points, colour: Colour, width: float, closed: bool = False) -> None:
-        """A line of even width (in units of the head)."""
-        flat = points.ravel().tolist()
-        if closed:
-            flat += flat[:2]
-        self.ink.line(flat, fill=colour, width=max(1, round(width * self.unit)))
+        """Lines of even width (in units of the head) along canvas pixels [k, 2] or [n, k, 2]."""
+        pixels = max(1, round(width * self.unit))
+        for path in _flat(points):
+            self.ink.line(path + path[:2] if closed else path, fill=colour, width=pixels)
 
     def shape(self, points: Points, colour: Colour, outline: Colour, width: float = 0.007) -> None:
-        """A filled polygon of canvas pixels with an outline."""
+        """A filled polygon of canvas pixels [k, 2] with an outline."""
         self.fill(points, colour)
         self.line(points, outline, width, closed=True)
 
     def stroke(self, points: Points, colour: Colour, widths: tuple[float, ...]) -> None:
-        """A brush stroke along canvas pixels [k, 2], as wide as `widths` (units of the head) say."""
-        # as complex numbers: 1j in the widths turns the stroke's direction by a right angle
-        z = np.ascontiguousarray(points).view(np.complex128).ravel()
-        along = _slopes(len(z)) @ z
-        across = along * (_widths(widths, len(z)) / (np.abs(along) / self.unit + 1e-9))
-        rim = np.concatenate([z + across, (z - across)[::-1]])
-        self.ink.polygon(rim.view(np.float64).tolist(), fill=colour)
+        """Brush strokes along canvas pixels [k, 2] or [n, k, 2], as wide as `widths` (units of the head) say."""
+        # as complex numbers: 1j in the widths turns a stroke's direction by a right angle
+        count = points.shape[-2]
+        along = (_slopes(count) @ points).view(np.complex128)
+        across = along * (_widths(widths, count) * self.unit / (np.abs(along) + 1e-9 * self.unit))
+        z = np.ascontiguousarray(points).view(np.complex128)
+        rims = np.concatenate([z + across, (z - across)[..., ::-1, :]], -2)
+        self.fill(rims.view(np.float64), colour)
 
     def mask(self) -> tuple[Image.Image, ImageDraw.ImageDraw]:
         """An empty mask of the canvas and its drawing."""
@@ -189,10 +198,15 @@ class Pen:
 
     def pour(self, mask: Image.Image, top: Colour, bottom: Colour | None = None, end: float = 1.0) -> None:
         """Colours the masked part, with `bottom` as a gradient that ends at the share `end` of the height."""
+        box = mask.getbbox()  # only there: most masks are empty for the greater part
+        if box is None:
+            return
         if bottom is None:
-            self.image.paste(top, (0, 0), mask)
+            self.image.paste(top, box, mask.crop(box))
         else:
-            self.image.paste(gradient(self.side, self.side, top, bottom, 0.05, end), (0, 0), mask)
+            left, upper, right, lower = box
+            colours = widened(gradient(self.side, top, bottom, 0.05, end), right - left, upper, lower)
+            self.image.paste(colours, box, mask.crop(box))
 
     def spot(self, centre: Points, width: float, height: float, colour: Colour, amount: float) -> None:
         """A soft spot around one canvas pixel [2]; width and height in units of the head, `amount` 0 to 1."""
@@ -213,9 +227,19 @@ def surface(x: Points) -> Points:
 
 def lay(points: Points | list[tuple[float, float]], depth: float | None = None) -> Points:
     """Head points [k, 3] from [k, 2]: at a common depth, or on the face's surface."""
-    flat = np.asarray(points, dtype=np.float64)
-    return np.column_stack([flat, surface(flat[:, 0]) if depth is None else np.full(len(flat), depth)])
+    laid = np.empty((len(points), 3))
+    laid[:, :2] = points
+    laid[:, 2] = surface(laid[:, 0]) if depth is None else depth
+    return laid
 
 
 MIRROR: dict[int, Points] = {-1: np.array([-1.0, 1.0, 1.0]), 1: np.ones(3)}
 """Factors that bring head points of the right half to a side of the picture."""
+
+SIDES = (-1, 1)
+"""The sides of the picture, left and right, in the order of `both`."""
+
+
+def both(points: Points) -> Points:
+    """Head points [2, k, 3] of the left and the right side, from those [k, 3] of the right one."""
+    return np.stack([points * MIRROR[side] for side in SIDES])

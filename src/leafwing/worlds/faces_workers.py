@@ -8,10 +8,15 @@ fails for a program read from a pipe). Drawing needs neither: a job is a few num
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from queue import SimpleQueue
 from typing import IO
 
 import numpy as np
@@ -19,6 +24,9 @@ from numpy.typing import NDArray
 
 from leafwing.worlds.faces_draw import draw
 from leafwing.worlds.faces_factors import draw_factors
+
+AHEAD = 4
+"""Chunks that each worker may be ahead of the reader."""
 
 _PROGRAM = "from leafwing.worlds.faces_workers import serve; serve()"
 
@@ -36,35 +44,54 @@ def draw_chunks(
         yield from (draw_chunk(seed, size, chunk) for chunk in chunks)
         return
     processes: list[subprocess.Popen[bytes]] = []
+    idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
+    threads = ThreadPoolExecutor(workers)
+
+    def draw_elsewhere(chunk: list[int]) -> NDArray[np.uint8]:
+        process = idle.get()
+        pictures = _ask(process, seed, size, chunk)
+        idle.put(process)
+        return pictures
+
     try:
-        for worker in range(workers):
-            processes.append(_start(seed, size, chunks[worker::workers]))
-        # the chunks go round: while one is read here, the other workers draw theirs
-        for k, chunk in enumerate(chunks):
-            yield _receive(processes[k % workers], (len(chunk), size, size, 3))
+        for _ in range(workers):
+            processes.append(_start())
+            idle.put(processes[-1])
+        # whichever worker is idle draws the next chunk, so that a slow one holds up nobody; a few chunks ahead
+        # of the reader are enough for that and keep the memory small
+        ahead: deque[Future[NDArray[np.uint8]]] = deque()
+        for chunk in chunks:
+            ahead.append(threads.submit(draw_elsewhere, chunk))
+            if len(ahead) > AHEAD * workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
     finally:
         for process in processes:
             process.kill()
+        threads.shutdown(cancel_futures=True)
+        for process in processes:
             process.communicate()
 
 
-def _start(seed: int, size: int, chunks: list[list[int]]) -> subprocess.Popen[bytes]:
-    """Starts one worker and gives it all of its work."""
+def _start() -> subprocess.Popen[bytes]:
+    """Starts one worker."""
     # one core each: a worker's matrices are far too small to share
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-P", "-c", _PROGRAM]
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    with _pipe(process.stdin) as pipe:
-        pipe.write(json.dumps({"seed": seed, "size": size, "chunks": chunks}).encode())
-    process.stdin = None
-    return process
+    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
-def _receive(process: subprocess.Popen[bytes], shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Reads one chunk of pictures from a worker."""
-    wanted = int(np.prod(shape))
-    received = _pipe(process.stdout).read(wanted)
-    if len(received) != wanted:
+def _ask(process: subprocess.Popen[bytes], seed: int, size: int, indices: list[int]) -> NDArray[np.uint8]:
+    """Has a worker draw some faces, uint8 [n, size, size, 3]."""
+    shape = (len(indices), size, size, 3)
+    received = b""
+    with suppress(BrokenPipeError):  # a worker that has ended answers nothing, which is told below
+        pipe = _pipe(process.stdin)
+        pipe.write(json.dumps({"seed": seed, "size": size, "indices": indices}).encode() + b"\n")
+        pipe.flush()
+        received = _pipe(process.stdout).read(math.prod(shape))
+    if len(received) != math.prod(shape):
         raise RuntimeError("A process that draws faces ended early (see its message above); try workers=1.")
     return np.frombuffer(received, np.uint8).reshape(shape)
 
@@ -75,11 +102,11 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
 
 
 def serve() -> None:
-    """A worker's whole life: read the work from stdin, write the pictures' bytes to stdout."""
-    work = json.load(sys.stdin)
+    """A worker's whole life: read requests from stdin, a line each; write the pictures' bytes to stdout."""
     try:
-        for chunk in work["chunks"]:
-            sys.stdout.buffer.write(draw_chunk(work["seed"], work["size"], chunk).tobytes())
+        for line in sys.stdin:
+            work = json.loads(line)
+            sys.stdout.buffer.write(draw_chunk(work["seed"], work["size"], work["indices"]).tobytes())
             sys.stdout.buffer.flush()
     except (BrokenPipeError, KeyboardInterrupt):
         os._exit(1)  # the caller has gone or wants to: nothing is left to say
