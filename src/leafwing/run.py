@@ -32,7 +32,7 @@ from leafwing.loading import card
 from leafwing.prepare import OURS, Given, choose_device, prepare, read_store, settle
 from leafwing.recipe import Recipe
 from leafwing.training import Training, Watcher, fit
-from leafwing.watch.average import Average
+from leafwing.watch.average import Average, standing
 from leafwing.watch.checkpoint import PREFIX, Checkpoints, restore
 from leafwing.watch.console import TrainingBar
 from leafwing.watch.meter import JsonLines, Meter, Sink, tensorboard
@@ -157,7 +157,7 @@ def watch(
         meter.load_state_dict(saved["meter"])
 
     def export(training: Training) -> None:
-        save_generator(folder / "generator", training.average, card(recipe, store, training))
+        save_generator(folder / "generator", standing(training), card(recipe, store, training))
 
     return [
         Soundness(recipe.watch.log_every),

@@ -40,6 +40,9 @@ class SyncedBatchNorm(nn.Module):
     Ranks must hold equally many samples. Source: Ioffe and Szegedy 2015, arXiv:1502.03167, Alg. 1.
     """
 
+    alone = False
+    """Whether to use this process's batch alone, as when rank 0 draws samples."""
+
     def __init__(self, layer: nn.modules.batchnorm._BatchNorm) -> None:
         super().__init__()
         self.eps, self.momentum = layer.eps, layer.momentum
@@ -60,10 +63,11 @@ class SyncedBatchNorm(nn.Module):
     def over_all(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of each channel over all ranks; the running ones move as BatchNorm's do."""
         dims = [0, *range(2, x.ndim)]
-        n = x.numel() // x.shape[1] * dist.get_world_size()
-        mean = sum_over_ranks(x.sum(dims)) / n
+        total, ranks = ((lambda t: t), 1) if self.alone else (sum_over_ranks, dist.get_world_size())
+        n = x.numel() // x.shape[1] * ranks
+        mean = total(x.sum(dims)) / n
         offset = x - mean.view(1, -1, *[1] * (x.ndim - 2))  # two passes: no cancellation of large squares
-        var = sum_over_ranks(offset.square().sum(dims)) / n
+        var = total(offset.square().sum(dims)) / n
         with torch.no_grad():
             tracked = self.get_buffer("num_batches_tracked")
             tracked += 1

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import nn
 
-from leafwing.game import Terms
+from leafwing.core import randomness
+from leafwing.game import Terms, call
+from leafwing.networks.synced import SyncedBatchNorm
 from leafwing.training import Training, Watcher
 
 
@@ -46,3 +50,35 @@ def move(average: nn.Module, towards: nn.Module, share: float) -> None:
     for a, b in zip(old, new, strict=True):
         if not a.is_floating_point():
             a.copy_(b)
+
+
+def standing(training: Training, pictures: int = 512, batch: int = 64) -> nn.Module:
+    """The averaged generator with BatchNorm statistics measured anew, ready for sampling; itself if it has none.
+
+    Averaged statistics are those of many different generators, none of which is the average. So before sampling they
+    are taken from the average's own activations over fresh z: "standing statistics", Brock et al. 2019,
+    arXiv:1809.11096, Appendix D. A copy, and a pure function of the weights: what is saved stays as it was.
+
+    Args:
+        training: whose average; must be conditional on nothing.
+        pictures: how many are drawn for it.
+        batch: so many at a time; statistics are averaged over the batches.
+    """
+    G = copy.deepcopy(training.average).eval()
+    norms = [m for m in G.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm | SyncedBatchNorm)]
+    if not norms:
+        return G
+    for norm in norms:
+        if isinstance(norm, SyncedBatchNorm):
+            norm.alone = True
+        for name, value in (("running_mean", 0), ("running_var", 1), ("num_batches_tracked", 0)):
+            if getattr(norm, name, None) is not None:
+                norm.get_buffer(name).fill_(value)
+        norm.momentum = None  # the plain mean over all batches
+        norm.train()
+    device = next(G.parameters()).device
+    prior, seed = training.players.prior, training.players.seed
+    with torch.no_grad():
+        for number in range(max(1, pictures // batch)):
+            call(G, prior.sample(batch, randomness.stream(seed, 0, "standing", number)).to(device), None)
+    return G.eval()

@@ -15,6 +15,7 @@ from leafwing.core.errors import LeafwingError, StorageFailed
 from leafwing.core.progress import say
 from leafwing.game import Terms, call
 from leafwing.training import Training, Watcher
+from leafwing.watch.average import standing
 
 LECTURE_STEPS = (100, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 """The rounds after which the lecture looks at its samples (R72)."""
@@ -77,13 +78,10 @@ class Samples(Watcher):
     @torch.no_grad()
     def sample(self, training: Training) -> torch.Tensor:
         """The fixed z through the averaged generator, in evaluation mode, eight at a time."""
-        players, G = training.players, training.average
+        players, G = training.players, standing(training)
         z = players.prior.sample(self.count, randomness.stream(players.seed, 0, "sheet"))
         device = next(G.parameters()).device
-        G.eval()
-        parts = [call(G, part.to(device), None).float().cpu() for part in torch.split(z, 8)]
-        G.train()
-        return torch.cat(parts)
+        return torch.cat([call(G, part.to(device), None).float().cpu() for part in torch.split(z, 8)])
 
 
 def sheets(folder: Path) -> list[tuple[int, Path]]:
