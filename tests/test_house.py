@@ -21,7 +21,7 @@ LEVELS = [
     {"latents", "fusion", "losses", "augment", "worlds", "data", "measure", "optimizers", "freeze"},
     {"game"},
     {"variants", "networks"},
-    {"training", "generator", "contract"},
+    {"training", "generator", "contract", "graphs"},
     {"watch"},
     {"recipe", "zoo"},
     {"prepare"},

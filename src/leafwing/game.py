@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from leafwing.core import randomness
+from leafwing.core.device import send
 from leafwing.core.ranks import SOLO, Ranks
 from leafwing.freeze import Buffers, frozen
 from leafwing.latents import Prior
@@ -91,12 +92,15 @@ class Players:
     ranks: Ranks = SOLO  # who else plays this game; each holds its share of every batch
     microbatch: int | None = None  # pictures at a time, gradients added up; None for the whole batch
     share_fakes: bool = False  # G's first turn answers to the very fakes that D saw last: one pass of G less
+    dealt: Mapping[str, Tensor] | None = None  # z by turn, already drawn: for rounds that are recorded and replayed
 
 
 def draw_z(players: Players, n: int, step: int, turn: str) -> Tensor:
     """Fresh z [n, z_dim] for this rank's n pictures of the batch; together the ranks hold one and the same batch."""
+    if players.dealt is not None:
+        return players.dealt[turn]
     whole = players.prior.sample(n * players.ranks.count, randomness.stream(players.seed, step, f"z/{turn}"))
-    return whole[players.ranks.rows(len(whole))]
+    return send(whole[players.ranks.rows(len(whole))], next(players.G.parameters()).device)
 
 
 def draw_fakes(players: Players, like: Batch, step: int, turn: str) -> Batch:
@@ -106,7 +110,7 @@ def draw_fakes(players: Players, like: Batch, step: int, turn: str) -> Batch:
 
 def fakes_on_demand(players: Players, like: Batch, step: int, turn: str) -> Fakes:
     """The same, each part computed when it is asked for."""
-    z = draw_z(players, len(like.pictures), step, turn).to(like.pictures.device)
+    z = draw_z(players, len(like.pictures), step, turn)
 
     def fakes(some: slice) -> Batch:
         condition = like.rows(some).condition

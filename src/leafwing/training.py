@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,8 @@ class Training:
     """Real pictures shown to D."""
     before_round: Callable[[int], None] = lambda step: None
     """Sets schedules: pure functions of the step."""
+    play: Callable[[Variant, Players, Sequence[Batch], int, int], Terms] = play_round
+    """How a round is played; `leafwing.graphs` knows another way."""
 
 
 class Watcher:
@@ -77,7 +79,7 @@ def one_round(training: Training) -> Terms:
     training.before_round(step)
     randomness.seed_networks(training.players.seed, step, ranks.rank)  # dropout differs from rank to rank
     reals = [Batch(training.reals(step * n_d + turn)) for turn in range(n_d)]
-    log = play_round(training.variant, training.players, reals, step, training.n_g)
+    log = training.play(training.variant, training.players, reals, step, training.n_g)
     ranks.average(list(log.values()))
     if step % ROLL_CALL == 0:
         nets = {"generator": training.players.G, "discriminator": training.players.D}

@@ -88,3 +88,7 @@ class GAN(Variant):
             return {}
         slope = penalties.zero_centred(lambda pictures: self.score(judge(pictures)), real.pictures)
         return {"r1": self.r1_gamma * self.r1_every * slope}
+
+    def phase(self, step: int) -> int:
+        """Rounds with the penalty, and rounds without."""
+        return int(self.r1_gamma > 0 and step % self.r1_every == 0)
