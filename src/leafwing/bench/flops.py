@@ -83,6 +83,9 @@ RULES: dict[Any, Rule] = {
     aten.convolution_backward: convolution_backward,
 }
 
+FREE = {aten._unsafe_view, aten.empty, aten.empty_like, aten.empty_strided, aten.new_empty, aten.new_empty_strided}
+"""Operators that move nothing although they are no views by name."""
+
 
 class Work(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts while it is entered: ``with Work() as work: ...``.
@@ -117,7 +120,7 @@ class Work(TorchDispatchMode):  # type: ignore[no-untyped-call]
             fixed = {key: value for key, value in kwargs.items() if key not in ("alpha", "beta", "out")}
             name = func.overloadpacket.__name__
             self.by_operator[name] = self.by_operator.get(name, 0) + rule(*args, **fixed, out=out)
-        if not func.is_view:
+        if not func.is_view and func.overloadpacket not in FREE:
             tensors = [x for x in tree_leaves((args, kwargs, out)) if isinstance(x, Tensor)]
             self.bytes += sum(x.numel() * x.element_size() for x in tensors)
         return out
