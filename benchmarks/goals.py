@@ -15,8 +15,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+from leafwing.prepare import choose_device, computes_bf16
 from leafwing.recipe import shipped
-from leafwing.run import choose_device, computes_bf16
 
 RATIOS = {  # recipe, precision, batch -> times the plain loop
     ("dcgan", "fp32", 32): 1.18,

@@ -6,6 +6,7 @@ import copy
 import json
 import shutil
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,8 +18,9 @@ from leafwing.bench import clock, data, loops, memory, operations, plain, probe,
 from leafwing.bench.flops import Work
 from leafwing.cli.main import run
 from leafwing.core import randomness
-from leafwing.game import Batch, Players, play_round
+from leafwing.game import Batch, Players, Variant, play_round
 from leafwing.latents import Normal
+from leafwing.losses.penalties import zero_centred
 from leafwing.recipe import load_recipe
 from leafwing.variants.gan import GAN
 
@@ -122,7 +124,7 @@ def test_work_is_counted_through_a_double_backward():
 # ---- the textbook loop ----
 
 
-def players(variant: GAN, optimizer=torch.optim.Adam) -> Players:
+def players(variant: Variant, optimizer=torch.optim.Adam) -> Players:
     """Networks without dropout and batch statistics: what both loops compute must agree."""
     torch.manual_seed(5)
     G = nn.Sequential(nn.Linear(6, 48), nn.Tanh(), nn.Unflatten(1, (3, 4, 4)))
@@ -130,6 +132,23 @@ def players(variant: GAN, optimizer=torch.optim.Adam) -> Players:
     D = nn.Sequential(*D, *([nn.Flatten(0)] if variant.d_outputs == 1 else []))
     opts = (optimizer(net.parameters(), lr=1e-3) for net in (G, D))
     return Players(G, D, *opts, Normal(6), seed=3)
+
+
+class Pairing(Variant):
+    """A relativistic loss with R1 and R2 of one weight, as R3GAN's."""
+
+    g_sees_reals = True
+    gamma = 3.0
+
+    def d_loss(self, real, fake):
+        return {"adversarial": F.softplus(fake - real).mean()}
+
+    def g_loss(self, fake, real=None):
+        return {"adversarial": F.softplus(real - fake).mean()}
+
+    def penalties(self, judge, real, fake, step):
+        slopes = [zero_centred(judge, batch.pictures) for batch in (real, fake)]
+        return {"r1": self.gamma * slopes[0], "r2": self.gamma * slopes[1]}
 
 
 def drawing(step: int, *turns: str):
@@ -144,29 +163,47 @@ REALS = torch.linspace(-1, 1, 8 * 48).reshape(8, 3, 4, 4)
 def test_the_first_losses_are_ours():
     """From the same weights, z and reals, the tutorial's loop begins with our D's loss and takes our step."""
     mine, theirs = players(GAN()), players(GAN())
-    log = play_round(GAN(), mine, [Batch(REALS)], 0)
-    loss_D, *_ = plain.dcgan_round(theirs.G, theirs.D, theirs.opt_G, theirs.opt_D, REALS, drawing(0, "D0"))
+    log = play_round(GAN(), replace(mine, share_fakes=True), [Batch(REALS)], 0)
+    loss_D, loss_G, *_ = plain.dcgan_round(theirs.G, theirs.D, theirs.opt_G, theirs.opt_D, REALS, drawing(0, "D0"))
     assert loss_D == pytest.approx(float(log["D/adversarial"]), rel=1e-6)
-    for ours, plains in zip(mine.D.parameters(), theirs.D.parameters(), strict=True):
-        torch.testing.assert_close(ours, plains)
+    assert loss_G == pytest.approx(float(log["G/adversarial"]), rel=1e-6)
+    ours, plains = [*mine.G.parameters(), *mine.D.parameters()], [*theirs.G.parameters(), *theirs.D.parameters()]
+    for a, b in zip(ours, plains, strict=True):
+        torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("share", [False, True], ids=["fresh fakes", "shared fakes"])
 @pytest.mark.parametrize(
     "variant",
-    [GAN(), GAN(judge="softmax"), GAN(judge="regression", g_objective="score"), GAN(r1_gamma=5.0, r1_every=2)],
-    ids=["classes", "softmax", "regression", "lazy R1"],
+    [
+        GAN(),
+        GAN(judge="softmax"),
+        GAN(judge="regression", g_objective="score"),
+        GAN(r1_gamma=5.0, r1_every=2),
+        Pairing(),
+    ],
+    ids=["classes", "softmax", "regression", "lazy R1", "pairs, R1, R2"],
 )
-def test_rounds_of_any_variant_are_ours(variant):
+def test_rounds_of_any_variant_are_ours(variant, share):
     """Four rounds from the same weights, z and reals end with the same two networks."""
-    mine, theirs = players(variant), players(variant)
+    mine, theirs = replace(players(variant), share_fakes=share), players(variant)
     before = copy.deepcopy(theirs.D)
     for step in range(4):
         log = play_round(variant, mine, [Batch(REALS)], step)
         loss_D, loss_G, *_ = plain.penalised_round(
-            variant, theirs.G, theirs.D, theirs.opt_G, theirs.opt_D, [REALS], drawing(step, "D0", "G0"), step
+            variant,
+            theirs.G,
+            theirs.D,
+            theirs.opt_G,
+            theirs.opt_D,
+            [REALS],
+            drawing(step, "D0", "G0"),
+            step,
+            share_fakes=share,
         )
         assert ("D/r1" in log) == (plain.gammas(variant, step)[0] > 0)
-        assert loss_D == pytest.approx(float(log["D/adversarial"] + log.get("D/r1", 0.0)), rel=1e-5)
+        terms = (log.get(f"D/{name}", 0.0) for name in ("adversarial", "r1", "r2"))
+        assert loss_D == pytest.approx(float(sum(terms)), rel=1e-5)
         assert loss_G == pytest.approx(float(log["G/adversarial"]), rel=1e-5)
     ours, plains = [*mine.G.parameters(), *mine.D.parameters()], [*theirs.G.parameters(), *theirs.D.parameters()]
     for a, b in zip(ours, plains, strict=True):

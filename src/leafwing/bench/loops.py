@@ -16,8 +16,8 @@ from leafwing.core import randomness
 from leafwing.data import Store
 from leafwing.data.feed import Feed, to_pictures
 from leafwing.game import Variant
+from leafwing.prepare import prepare
 from leafwing.recipe import Recipe
-from leafwing.run import prepare
 from leafwing.training import one_round
 
 Name: TypeAlias = Literal["ours", "plain"]

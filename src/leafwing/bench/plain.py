@@ -77,11 +77,12 @@ def penalised_round(
     draw_z: DrawZ,
     step: int,
     n_g: int = 1,
+    share_fakes: bool = False,
 ) -> Numbers:
-    """A step of any variant: D's losses and slope penalties by double backward, then G's, on fresh fakes.
+    """A step of any variant: D's losses and slope penalties by double backward, then G's.
 
-    Source of the order: Goodfellow et al. 2014, Algorithm 1; of the penalties on the verdicts' own graph: Mescheder
-    et al. 2018, Eq. 9 and 10.
+    Source of the order: Goodfellow et al. 2014, Algorithm 1, where G answers to fresh fakes; ``share_fakes``: to those
+    that D saw, as in the tutorial. Of the penalties, on the graph of the verdicts: Mescheder et al. 2018, Eq. 9 and 10.
     """
     gamma_real, gamma_fake = gammas(variant, step)
 
@@ -89,7 +90,8 @@ def penalised_round(
     for real in reals:
         opt_D.zero_grad()
         real = real.detach().requires_grad_(gamma_real > 0)
-        fake = G(draw_z(len(real))).detach().requires_grad_(gamma_fake > 0)
+        drawn = G(draw_z(len(real)))
+        fake = drawn.detach().requires_grad_(gamma_fake > 0)
         verdicts_real, verdicts_fake = D(real), D(fake)
         loss_D = total(variant.d_loss(verdicts_real, verdicts_fake).values())
         if gamma_real > 0:
@@ -102,10 +104,11 @@ def penalised_round(
         on_real, on_fake = verdicts_real.mean().item(), verdicts_fake.mean().item()
 
     # (2) Update G
-    for _ in range(n_g):
+    for turn in range(n_g):
         opt_G.zero_grad()
-        verdicts = D(G(draw_z(len(reals[-1]))))
-        loss_G = total(variant.g_loss(verdicts).values())
+        verdicts = D(drawn if share_fakes and turn == 0 else G(draw_z(len(reals[-1]))))
+        verdicts_real = D(reals[-1]) if variant.g_sees_reals else None
+        loss_G = total(variant.g_loss(verdicts, verdicts_real).values())
         loss_G.backward()  # type: ignore[no-untyped-call]
         opt_G.step()
         on_fake_again = verdicts.mean().item()
@@ -122,11 +125,12 @@ def squared_slope(score: Tensor, pictures: Tensor) -> Tensor:
 def gammas(variant: Variant, step: int) -> tuple[float, float]:
     """Weights of R1 (slope at reals) and R2 (slope at fakes) in this step; a lazy one counts for the steps it skips.
 
-    Read from the variant's ``r1_gamma``, ``r1_every``, ``r2_gamma`` and ``r2_every``; what it has not is 0 and 1.
+    Read from the variant's ``r1_gamma`` and ``r2_gamma``, or one ``gamma`` for both, else 0; and from ``r1_every`` and
+    ``r2_every``, else 1.
     """
-    weights = []
+    weights, both = [], getattr(variant, "gamma", 0.0)
     for name in ("r1", "r2"):
-        gamma, every = getattr(variant, f"{name}_gamma", 0.0), getattr(variant, f"{name}_every", 1)
+        gamma, every = getattr(variant, f"{name}_gamma", both), getattr(variant, f"{name}_every", 1)
         weights.append(0.0 if step % every else float(gamma) * every)
     return weights[0], weights[1]
 
@@ -155,7 +159,8 @@ def plain(recipe: Recipe, device: torch.device, reals: Sequence[Tensor]) -> Call
     opt_G, opt_D = adam_or_other(optimizer.generator, G), adam_or_other(optimizer.discriminator, D)
     reals = [real.to(device, memory_format=torch.contiguous_format) for real in reals]
     rng = np.random.default_rng(train.seed)
-    simple = is_dcgan(variant) and train.n_d == train.n_g == 1
+    share = train.share_fakes and not train.microbatch  # as our round does: else it would be another algorithm
+    simple = is_dcgan(variant) and train.n_d == train.n_g == 1 and share
 
     def draw_z(count: int) -> Tensor:
         if isinstance(prior, Normal):
@@ -168,7 +173,7 @@ def plain(recipe: Recipe, device: torch.device, reals: Sequence[Tensor]) -> Call
         if simple:
             assert isinstance(variant, GAN)
             return dcgan_round(G, D, opt_G, opt_D, reals[0], draw_z, (variant.real_label, variant.fake_label))
-        return penalised_round(variant, G, D, opt_G, opt_D, reals, draw_z, step, train.n_g)
+        return penalised_round(variant, G, D, opt_G, opt_D, reals, draw_z, step, train.n_g, share)
 
     return play
 

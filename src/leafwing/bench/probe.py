@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from leafwing.bench.clock import timed
-from leafwing.run import computes_bf16
+from leafwing.prepare import computes_bf16
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from leafwing.bench.flops import Work
 from leafwing.bench.loops import Name, build, kinds
 from leafwing.bench.operations import Operation, top_operations
 from leafwing.bench.probe import Ceiling
+from leafwing.prepare import settle
 from leafwing.recipe import Recipe, load_recipe
-from leafwing.run import settle
 
 FEWEST, MOST = 3, 30
 """Timed rounds of each kind and loop when the number is left to the time there is."""

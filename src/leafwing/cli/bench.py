@@ -67,7 +67,7 @@ def train(
     from leafwing.bench import report
     from leafwing.bench import train as bench
     from leafwing.core.progress import say
-    from leafwing.run import choose_device
+    from leafwing.prepare import choose_device
 
     refuse("--rounds", rounds, 1)
     refuse("--seconds", seconds, 0.1)
@@ -116,8 +116,8 @@ def sample(
     from leafwing.bench import report
     from leafwing.bench import sample as bench
     from leafwing.core.progress import say
+    from leafwing.prepare import choose_device
     from leafwing.recipe import load_recipe
-    from leafwing.run import choose_device
 
     refuse("--seconds", seconds, 0.1)
     where, counts = choose_device(device), cores(threads)
@@ -203,7 +203,7 @@ def probe(threads: list[int], device: str) -> dict[int, Ceiling]:
     from leafwing.bench.clock import using
     from leafwing.bench.probe import measure
     from leafwing.core.progress import say
-    from leafwing.run import choose_device
+    from leafwing.prepare import choose_device
 
     say("probing the machine: a matrix product and a copy")
     ceilings = {}
@@ -216,7 +216,8 @@ def probe(threads: list[int], device: str) -> dict[int, Ceiling]:
 def show(rows: Sequence[Any], text: str, ceilings: dict[int, Ceiling], device: str, as_json: bool) -> None:
     """Print rows and machine as JSON or as text."""
     from leafwing.bench.report import ceiling_line
-    from leafwing.run import choose_device, environment
+    from leafwing.prepare import choose_device
+    from leafwing.run import environment
 
     machine = environment(choose_device(device))
     if as_json:
