@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -304,8 +305,9 @@ def test_the_ceiling_is_measured():
 # ---- the commands ----
 
 
-def test_train_as_json(tiny, capsys):
+def test_train_as_json(tiny, capsys, monkeypatch):
     """The keys that others read, with a child process for each loop's memory."""
+    monkeypatch.setattr(probe, "measure", partial(probe.measure, seconds=0.1, side=256))
     line = ["bench", "train", "--recipe", tiny, "--against", "plain", "--batch", "4", "--rounds", "1", "--json"]
     assert run(line) == 0
     said = capsys.readouterr()

@@ -29,6 +29,11 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def quotient(above: float, below: float) -> float | None:
+    """Of two times; None where a coarse clock saw none pass."""
+    return round(above / below, 3) if below > 0 else None
+
+
 @contextmanager
 def using(threads: int) -> Iterator[None]:
     """So many threads for torch, then as many as before."""
@@ -55,14 +60,18 @@ def medians(seconds: Sequence[Seconds]) -> Seconds:
     return Seconds(statistics.median(s.wall for s in seconds), statistics.median(s.cpu for s in seconds))
 
 
+def in_a_row(device: torch.device) -> int:
+    """Rounds to a measurement: ten on a GPU, so that launches run ahead of the device as they do in a training."""
+    return 10 if device.type == "cuda" else 1
+
+
 def in_turn(loops: Mapping[N, Play], step: int, repeats: int, device: torch.device) -> dict[N, Seconds]:
     """Median seconds of this step's round in each loop; every second time they play in the opposite order.
 
-    On a GPU a measurement is ten rounds in a row, so that launches run ahead of the device as they do in a training.
+    A measurement is :func:`in_a_row` rounds.
     """
-    row = 10 if device.type == "cuda" else 1
     taken: dict[N, list[Seconds]] = {name: [] for name in loops}
     for number in range(repeats):
         for name in list(loops) if number % 2 == 0 else reversed(list(loops)):
-            taken[name].append(timed(partial(loops[name], step), device, row))
+            taken[name].append(timed(partial(loops[name], step), device, in_a_row(device)))
     return {name: medians(times) for name, times in taken.items()}

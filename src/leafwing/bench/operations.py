@@ -35,16 +35,18 @@ def top_operations(play: Play, step: int, device: torch.device, most: int = 5) -
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     with silence(), profile(activities=activities) as profiled:
         play(step)
-        waits_of_ours = 1 if on_gpu else 0
-        synchronise(device)
+        synchronise(device)  # one wait that is not the round's
     with silence():
         events = profiled.key_averages()
-    time_of = "self_device_time_total" if on_gpu else "self_cpu_time_total"
-    spent = {event.key: (float(getattr(event, time_of)), event.count) for event in events}
-    whole = sum(time for time, _ in spent.values()) or 1.0
-    ranked = sorted(spent.items(), key=lambda item: -item[1][0])[:most]
-    waits = sum(spent[name][1] for name in WAITS if name in spent) - waits_of_ours if on_gpu else None
-    return [Operation(short(name), round(time / whole, 4), calls) for name, (time, calls) in ranked], waits
+    waits = sum(event.count for event in events if event.key in WAITS) - 1 if on_gpu else None
+    if on_gpu:  # kernels, which are there even where a CUDA graph launches them; not the spans that hold them
+        kernels = [e for e in events if e.device_type.name == "CUDA" and not getattr(e, "is_user_annotation", False)]
+        spent = [(e.key, float(e.self_device_time_total), e.count) for e in kernels]
+    else:
+        spent = [(e.key, float(e.self_cpu_time_total), e.count) for e in events]
+    whole = sum(time for _, time, _ in spent) or 1.0
+    ranked = sorted(spent, key=lambda item: -item[1])[:most]
+    return [Operation(short(name), round(time / whole, 4), calls) for name, time, calls in ranked], waits
 
 
 def short(name: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
 
-from leafwing.bench.clock import in_turn, using
+from leafwing.bench.clock import Play, in_turn, quotient, using
 from leafwing.bench.flops import Work
 from leafwing.bench.probe import Ceiling
 from leafwing.core import randomness
@@ -35,10 +35,10 @@ class Row:
     """Of the network called once with that many z, in evaluation mode and without gradients."""
     latency_ratio: float
     """``latency_ms / bare_ms``."""
-    cpu_ratio: float
+    cpu_ratio: float | None
     """The same on the processor's clock, which other programs disturb less."""
-    chunk: int
-    """Pictures the sampler computes at once."""
+    chunk: int | None
+    """Pictures the sampler was told to compute at once; None where that was left to it."""
     ceiling_share: float | None
 
 
@@ -62,7 +62,7 @@ def rows_of(
     with Work() as work, torch.inference_mode():
         G(draw_z(prior, 1, device))
     rows = []
-    for batch, chunk in ((1, 1), (64, own_chunk())):
+    for batch, chunk in ((1, 1), (64, None)):
         z = draw_z(prior, batch, device)
         calls = {"sampler": sampler(G, prior, batch, chunk, device), "bare": bare(G, z)}
         begun = time.perf_counter()
@@ -79,7 +79,7 @@ def rows_of(
                 latency_ms=round(own * 1000, 3),
                 bare_ms=round(least * 1000, 3),
                 latency_ratio=round(own / least, 3),
-                cpu_ratio=round(taken["sampler"].cpu / taken["bare"].cpu, 3),
+                cpu_ratio=quotient(taken["sampler"].cpu, taken["bare"].cpu),
                 chunk=chunk,
                 ceiling_share=round(work.flops * batch / own / (ceiling.fp32 * 1e9), 4),
             )
@@ -87,23 +87,19 @@ def rows_of(
     return rows
 
 
-def own_chunk() -> int:
-    """The sampler's default."""
-    defaults = draw.__kwdefaults__ or {}
-    return int(defaults["chunk"])
-
-
 def draw_z(prior: Prior, count: int, device: torch.device) -> torch.Tensor:
     """z [count, z_dim] on the device."""
     return prior.sample(count, randomness.stream(0, 0, "bench")).to(device)
 
 
-def sampler(G: nn.Module, prior: Prior, batch: int, chunk: int, device: torch.device) -> Callable[[int], object]:
+def sampler(G: nn.Module, prior: Prior, batch: int, chunk: int | None, device: torch.device) -> Play:
     """Asks the sampler for so many pictures."""
-    return lambda _: deque(draw(G, prior, batch, 0, chunk=chunk, device=device), maxlen=0)
+    ask = partial(draw, G, prior, batch, 0, device=device)
+    ask = ask if chunk is None else partial(ask, chunk=chunk)
+    return lambda _: deque(ask(), maxlen=0)
 
 
-def bare(G: nn.Module, z: torch.Tensor) -> Callable[[int], object]:
+def bare(G: nn.Module, z: torch.Tensor) -> Play:
     """Calls the network alone."""
 
     def call(_: int) -> object:

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 
 from leafwing.bench import memory
-from leafwing.bench.clock import Play, Seconds, in_turn, timed, using
+from leafwing.bench.clock import Play, Seconds, in_a_row, in_turn, quotient, timed, using
 from leafwing.bench.flops import Work
 from leafwing.bench.loops import Name, build, kinds
 from leafwing.bench.operations import Operation, top_operations
@@ -100,8 +100,9 @@ def measure(
     peaks = {name: memory.measure(name, recipe, device, case.threads, shares) for name in names}
     with using(case.threads):
         loops = {name: build(name, recipe, device) for name in names}
-        work = {name: weighted_work(play, shares) for name, play in loops.items()}  # also warms up
-        rounds = rounds or fitting(loops, shares, device, seconds)
+        work = {name: weighted_work(play, shares) for name, play in loops.items()}
+        once = warm_up(loops, shares, device)
+        rounds = rounds or max(FEWEST, min(MOST, int(seconds / once)))
         taken = {step: in_turn(loops, step, rounds, device) for step in shares}
         usual = max(shares, key=lambda step: shares[step])
         operations, waits = top_operations(loops["ours"], usual, device)
@@ -119,10 +120,10 @@ def weighted_work(play: Play, shares: Mapping[int, float]) -> tuple[float, float
     return flops, moved
 
 
-def fitting(loops: Mapping[Name, Play], shares: Iterable[int], device: torch.device, seconds: float) -> int:
-    """How many times all kinds of rounds of all loops fit into so many seconds, after one more round of warming up."""
-    once = sum(timed(partial(play, step), device).wall for play in loops.values() for step in shares)
-    return max(FEWEST, min(MOST, int(seconds / once)))
+def warm_up(loops: Mapping[Name, Play], steps: Iterable[int], device: torch.device) -> float:
+    """Seconds of one measurement of every kind of round in every loop, played once uncounted."""
+    row = in_a_row(device)
+    return sum(timed(partial(play, step), device, row).wall * row for play in loops.values() for step in steps)
 
 
 def weighted(shares: Mapping[int, float], taken: Mapping[int, Seconds]) -> Seconds:
@@ -157,7 +158,7 @@ def make_row(
         ceiling_share=round(work["ours"][0] / own.wall / top, 4) if top else None,
         rounds_per_s=round(1 / own.wall, 4),
         rounds_timed=rounds,
-        cpu_ratio=round(base.cpu / own.cpu, 3) if base else None,
+        cpu_ratio=quotient(base.cpu, own.cpu) if base else None,
         plain_peak_mb=round(theirs.peak, 1) if theirs else None,
         idle_mb=round(ours.idle, 1) if ours else None,
         gflop_per_image=round(flops["ours"], 4),
