@@ -37,9 +37,12 @@ GPU_RATIOS = {("dcgan", "bf16", 64): 3.0}
 
 def bench(recipe: str, device: str, batches: list[int], precisions: list[str], seconds: float) -> list[dict]:
     """The rows of one recipe, at one thread and two on a CPU."""
-    threads = ["--threads", "1", "2"] if device == "cpu" else []
+    chosen = [
+        *(["--threads", "1", "2"] if device == "cpu" else []),
+        *(["--batch", *map(str, batches)] if batches else []),
+    ]
     command = [sys.executable, "-m", "leafwing", "bench", "train", "--recipe", recipe, "--against", "plain", "--json",
-               "--device", device, "--batch", *map(str, batches), "--precision", *precisions, *threads,
+               "--device", device, "--precision", *precisions, *chosen,
                "--seconds", str(seconds)]  # fmt: skip
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)["rows"]
@@ -80,7 +83,7 @@ def main() -> None:
         precisions = [p for p in ("fp32", "bf16") if not mine or any(case[1] == p for case in mine)]
         if not computes_bf16(where):
             precisions = [p for p in precisions if p != "bf16"] or ["fp32"]
-        batches = sorted({case[2] for case in mine}) or [32]
+        batches = sorted({case[2] for case in mine})  # none: the recipe's own
         for row in bench(recipe, where.type, batches, precisions, options.seconds):
             rows.append(row)
             for line in verdicts(row, where.type):
