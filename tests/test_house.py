@@ -29,7 +29,7 @@ LEVELS = [
     {"run"},
     {"explore", "exchange"},
     {"api"},
-    {"demos"},
+    {"demos", "bench"},
     {"cli"},
     {"__main__", "__init__"},
 ]
@@ -87,7 +87,7 @@ def test_help_does_not_import_torch():
 
 
 COMMANDS = ["train", "resume", "status", "sample", "interpolate", "data check", "data build", "data render",
-            "zoo list", "zoo show", "demo", "demo hack"]  # fmt: skip
+            "zoo list", "zoo show", "demo", "demo hack", "bench train", "bench sample", "bench data"]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)

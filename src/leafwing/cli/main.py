@@ -8,7 +8,7 @@ import sys
 from cyclopts import App, CycloptsError
 
 from leafwing._version import __version__
-from leafwing.cli import data, demo, draw, train, zoo
+from leafwing.cli import bench, data, demo, draw, train, zoo
 from leafwing.core.errors import LeafwingError
 
 app = App(
@@ -26,6 +26,7 @@ app.command(draw.interpolate)
 app.command(data.app)
 app.command(zoo.app)
 app.command(demo.app)
+app.command(bench.app)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,0 +1,89 @@
+"""The bench's results as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from leafwing.bench import data, sample, train
+from leafwing.bench.probe import Ceiling
+
+
+def ceiling_line(threads: int, ceiling: Ceiling) -> str:
+    """What the machine can do with so many threads."""
+    bf16 = f"{ceiling.bf16:,.0f} in bf16" if ceiling.bf16 is not None else "no bf16 here"
+    return (
+        f"ceiling, {threads} thread{'s' * (threads > 1)}: matrix product {ceiling.fp32:,.0f} GFLOP/s in fp32, "
+        f"{bf16}; copy {ceiling.copy:,.1f} GB/s"
+    )
+
+
+def train_text(rows: Sequence[train.Row]) -> str:
+    """A table of all rows, then where the time goes in each."""
+    head = ("recipe", "precision", "batch", "threads", "rounds/s", "images/s", "plain", "ratio", "(CPU)", "of ceiling",
+            "MB", "plain MB")  # fmt: skip
+    body = [
+        (r.recipe, r.precision, r.batch, r.threads, number(r.rounds_per_s, 3), number(r.images_per_s),
+         number(r.plain_images_per_s), times(r.ratio), times(r.cpu_ratio), percent(r.ceiling_share),
+         number(r.peak_mb, 0), number(r.plain_peak_mb, 0))
+        for r in rows
+    ]  # fmt: skip
+    lines = [table(head, body), "", "where the time goes (an operation's own time):"]
+    for r in rows:
+        tops = ", ".join(f"{op.name} {op.share:.0%}" for op in r.top_operations)
+        lines.append(f"  {r.recipe}, {r.precision}, batch {r.batch}, threads {r.threads}: {tops}")
+        if r.host_waits is not None:
+            lines.append(f"    the host waited for the GPU {r.host_waits} times in a round")
+    return "\n".join(lines)
+
+
+def sample_text(rows: Sequence[sample.Row]) -> str:
+    """A table."""
+    head = ("recipe", "batch", "threads", "images/s", "ms", "bare ms", "ratio", "(CPU)", "of ceiling")
+    return table(
+        head,
+        [
+            (r.recipe, r.batch, r.threads, number(r.images_per_s), number(r.latency_ms, 2), number(r.bare_ms, 2),
+             times(r.latency_ratio), times(r.cpu_ratio), percent(r.ceiling_share))
+            for r in rows
+        ],
+    )  # fmt: skip
+
+
+def data_text(rows: Sequence[data.Row]) -> str:
+    """A table."""
+    head = ("what", "images", "seconds", "images/s", "per CPU second")
+    return table(
+        head,
+        [
+            (r.what, r.images, number(r.seconds, 3), number(r.images_per_s, 0), number(r.images_per_cpu_s, 0))
+            for r in rows
+        ],
+    )
+
+
+def table(head: Sequence[str], body: Iterable[Sequence[Any]]) -> str:
+    """Columns as wide as they need to be; the first to the left, the others to the right."""
+    lines = [head, *([str(cell) for cell in row] for row in body)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(w) if n == 0 else cell.rjust(w) for n, (cell, w) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """With so many digits after the point; a dash for what was not measured."""
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def times(value: float | None) -> str:
+    """A ratio."""
+    return "-" if value is None else f"{value:.2f}x"
+
+
+def percent(value: float | None) -> str:
+    """A share."""
+    return "-" if value is None else f"{value:.0%}"

@@ -1,0 +1,230 @@
+"""``leafwing bench``: how fast it is here, against the machine's ceiling and against the textbook loop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from leafwing.cli.train import Overrides
+
+if TYPE_CHECKING:
+    from leafwing.bench.probe import Ceiling
+
+app = App(
+    name="bench",
+    help="Measure training, sampling and data on this machine, in one run with the machine's own ceiling.",
+    help_format="plaintext",
+)
+Several = Parameter(consume_multiple=True, negative=())
+Json = Annotated[bool, Parameter(name="--json", negative=())]
+
+
+@app.command
+def train(
+    *,
+    recipe: Annotated[list[str] | None, Several] = None,
+    against: Literal["plain"] | None = None,
+    batch: Annotated[list[int] | None, Several] = None,
+    threads: Annotated[list[int] | None, Several] = None,
+    precision: Annotated[list[Literal["fp32", "bf16", "auto"]] | None, Several] = None,
+    rounds: int | None = None,
+    seconds: float = 15.0,
+    settings: Overrides = None,
+    device: str = "auto",
+    json_output: Json = False,
+) -> None:
+    """Rounds a second, the share of the machine's ceiling, peak memory and where the time goes.
+
+    Example: leafwing bench train --recipe dcgan --against plain --batch 32 64 --threads 1 2
+
+    Parameters
+    ----------
+    recipe
+        Shipped recipes or TOML files; every shipped one if left out.
+    against
+        plain: also play the textbook PyTorch loop on the same networks, round by round in turn with ours.
+    batch
+        Pictures a turn; the recipe's own if left out.
+    threads
+        Cores torch may use; what torch would take if left out.
+    precision
+        fp32, bf16 or auto; the recipe's own if left out.
+    rounds
+        Timed rounds of each loop; as many as fit into --seconds if left out.
+    seconds
+        Time for the timed rounds of a row, about; at least 3 rounds are played.
+    settings
+        Any setting of the recipes, as section.key=value; several may follow.
+    device
+        auto, cpu or cuda.
+    json_output
+        Print JSON.
+    """
+    from leafwing.bench import report
+    from leafwing.bench import train as bench
+    from leafwing.core.progress import say
+    from leafwing.prepare import choose_device
+
+    refuse("--rounds", rounds, 1)
+    refuse("--seconds", seconds, 0.1)
+    where, counts = choose_device(device), cores(threads)
+    names = shipped_unless(recipe)
+    cases = bench.cases(names, batch or [], counts, precision or [], settings or [], where)
+    ceilings = probe(counts, device)
+    rows = []
+    for number, case in enumerate(cases, 1):
+        train = case.recipe.train
+        say(f"{number}/{len(cases)}: {case.name}, {train.precision}, batch {train.batch}, threads {case.threads}")
+        ceiling = ceilings[case.threads]
+        rows.append(bench.measure(case, where, ceiling, against=bool(against), rounds=rounds, seconds=seconds))
+    show(rows, report.train_text(rows), ceilings, device, json_output)
+
+
+@app.command
+def sample(
+    *,
+    recipe: Annotated[list[str] | None, Several] = None,
+    threads: Annotated[list[int] | None, Several] = None,
+    seconds: float = 3.0,
+    settings: Overrides = None,
+    device: str = "auto",
+    json_output: Json = False,
+) -> None:
+    """Pictures a second from each generator, one at a time and 64 at a time, and what the sampler adds.
+
+    Example: leafwing bench sample --recipe dcgan faces --threads 1
+
+    Parameters
+    ----------
+    recipe
+        Shipped recipes or TOML files; every shipped one if left out.
+    threads
+        Cores torch may use; what torch would take if left out.
+    seconds
+        Time for a row, about.
+    settings
+        Any setting of the recipes, as section.key=value; several may follow.
+    device
+        auto, cpu or cuda.
+    json_output
+        Print JSON.
+    """
+    from leafwing.bench import report
+    from leafwing.bench import sample as bench
+    from leafwing.core.progress import say
+    from leafwing.prepare import choose_device
+    from leafwing.recipe import load_recipe
+
+    refuse("--seconds", seconds, 0.1)
+    where, counts = choose_device(device), cores(threads)
+    plans = {name: load_recipe(name, settings or []) for name in shipped_unless(recipe)}
+    ceilings = probe(counts, device)
+    rows = []
+    for name, plan in plans.items():
+        for count in counts:
+            say(f"{name}, threads {count}")
+            rows += bench.measure(name, plan, count, where, ceilings[count], seconds)
+    show(rows, report.sample_text(rows), ceilings, device, json_output)
+
+
+@app.command
+def data(
+    *,
+    count: int = 3000,
+    image_size: int = 128,
+    batch: int = 64,
+    workers: int | None = None,
+    seconds: float = 3.0,
+    json_output: Json = False,
+) -> None:
+    """Pictures a second decoded into the store, fed from it, and what a rebuild costs; on pictures made for it.
+
+    Example: leafwing bench data --count 3000
+
+    Parameters
+    ----------
+    count
+        Pictures in the made-up folder.
+    image_size
+        Their side in pixels; the store's are 64.
+    batch
+        Pictures a turn of the feed.
+    workers
+        Helper processes of the parallel build; one a core if left out.
+    seconds
+        Time for feeding.
+    json_output
+        Print JSON.
+    """
+    from leafwing.bench import data as bench
+    from leafwing.bench import report
+    from leafwing.core.progress import say
+
+    refuse("--count", count, 2)
+    refuse("--image-size", image_size, 8)
+    refuse("--batch", batch, 1)
+    refuse("--workers", workers, 1)
+    refuse("--seconds", seconds, 0.1)
+    say(f"writing and decoding {count:,} pictures of {image_size} px")
+    rows = bench.measure(count, batch, image_size, seconds, workers)
+    show(rows, report.data_text(rows), {}, "cpu", json_output)
+
+
+def refuse(option: str, value: float | None, least: float) -> None:
+    """Refuse what is given and too small."""
+    from leafwing.core.errors import BadConfig
+
+    if value is not None and value < least:
+        raise BadConfig(f"{option} {value} cannot be: give at least {least}.")
+
+
+def cores(threads: list[int] | None) -> list[int]:
+    """The numbers of threads asked for, or torch's own."""
+    import torch
+
+    for count in threads or []:
+        refuse("--threads", count, 1)
+    return threads or [torch.get_num_threads()]
+
+
+def shipped_unless(recipes: list[str] | None) -> list[str]:
+    """The recipes asked for, or all that are shipped."""
+    from leafwing.recipe import shipped
+
+    return recipes or list(shipped())
+
+
+def probe(threads: list[int], device: str) -> dict[int, Ceiling]:
+    """The machine's ceiling for each number of threads."""
+    from leafwing.bench.clock import using
+    from leafwing.bench.probe import measure
+    from leafwing.core.progress import say
+    from leafwing.prepare import choose_device
+
+    say("probing the machine: a matrix product and a copy")
+    ceilings = {}
+    for count in dict.fromkeys(threads):
+        with using(count):
+            ceilings[count] = measure(choose_device(device))
+    return ceilings
+
+
+def show(rows: Sequence[Any], text: str, ceilings: dict[int, Ceiling], device: str, as_json: bool) -> None:
+    """Print rows and machine as JSON or as text."""
+    from leafwing.bench.report import ceiling_line
+    from leafwing.prepare import choose_device
+    from leafwing.run import environment
+
+    machine = environment(choose_device(device))
+    if as_json:
+        limits = [{"threads": count, **asdict(ceiling)} for count, ceiling in ceilings.items()]
+        print(json.dumps({"rows": [asdict(row) for row in rows], "ceilings": limits, "machine": machine}, indent=2))
+        return
+    print(f"torch {machine['torch']}, {machine['gpu'] or machine['device']}, {machine['cpus']} cores")
+    for count, ceiling in ceilings.items():
+        print(ceiling_line(count, ceiling))
+    print(f"\n{text}")
