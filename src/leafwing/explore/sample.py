@@ -23,7 +23,7 @@ from leafwing.core.types import Latents
 from leafwing.game import call
 from leafwing.latents import Prior, truncated
 
-BLOCK = 64
+BLOCK = 8
 """z is drawn so many at a time, each block from its own stream; another number means other pictures."""
 
 
@@ -87,7 +87,8 @@ def latents_at(prior: Prior, seed: int, start: int, stop: int) -> Latents:
     """The z of samples ``start`` to ``stop - 1`` of this seed, [stop - start, z], on the CPU."""
     first, last = start // BLOCK, max(start, stop - 1) // BLOCK
     blocks = [prior.sample(BLOCK, randomness.stream(seed, 0, "sample", b)) for b in range(first, last + 1)]
-    return torch.cat(blocks)[start - first * BLOCK : stop - first * BLOCK]
+    drawn = blocks[0] if len(blocks) == 1 else torch.cat(blocks)
+    return drawn[start - first * BLOCK : stop - first * BLOCK]
 
 
 def generate(G: nn.Module, z: Latents, condition: Tensor | None = None) -> Tensor:
@@ -96,14 +97,15 @@ def generate(G: nn.Module, z: Latents, condition: Tensor | None = None) -> Tenso
     Shape:
         ``[n, z] (, [n, k]) -> [n, ...]``.
     """
-    modes = {module: module.training for module in G.modules()}
-    G.eval()
+    learning = [module for module in G.modules() if module.training]
+    if learning:
+        G.eval()
     try:
         with torch.inference_mode():
             return call(G, z, condition)
     finally:
-        for module, training in modes.items():
-            module.training = training
+        for module in learning:
+            module.training = True
 
 
 def device_of(G: nn.Module) -> torch.device:

@@ -52,7 +52,7 @@ def move(average: nn.Module, towards: nn.Module, share: float) -> None:
             a.copy_(b)
 
 
-def standing(training: Training, pictures: int = 512, batch: int = 64) -> nn.Module:
+def standing(training: Training, pictures: int = 256, batch: int = 32) -> nn.Module:
     """The averaged generator with BatchNorm statistics measured anew, ready for sampling; itself if it has none.
 
     Averaged statistics are those of many different generators, none of which is the average. So before sampling they
