@@ -27,7 +27,7 @@ LEVELS = [
     {"prepare"},
     {"loading"},
     {"run"},
-    {"explore", "exchange"},
+    {"explore", "exchange", "estimate"},
     {"api"},
     {"demos", "bench"},
     {"cli"},
