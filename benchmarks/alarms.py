@@ -10,7 +10,7 @@ import time
 
 import torch
 
-from leafwing import api, run
+from leafwing import api, prepare
 from leafwing.training import Training, Watcher, fit
 from leafwing.watch.alarms import ADVICE, Alarms
 from leafwing.watch.meter import Diverged, Meter, Row
@@ -44,9 +44,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     cpu = torch.device("cpu")
-    recipe = run.settle(api.make_recipe(None, options.recipe, steps=options.steps, settings=options.set), cpu)
-    store = run.read_store(recipe)
-    training = run.prepare(recipe, store, cpu)
+    recipe = prepare.settle(api.make_recipe(None, options.recipe, steps=options.steps, settings=options.set), cpu)
+    store = prepare.read_store(recipe)
+    training = prepare.prepare(recipe, store, cpu)
     watch, changes = Timed(len(store)), []
 
     def show(row: Row, _: Training) -> None:

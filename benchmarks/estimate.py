@@ -23,18 +23,18 @@ def child(name: str, batch: int, threads: int) -> None:
     """Peak memory of two rounds, over what importing and the first operations took."""
     import torch
 
-    from leafwing import api, estimate, run
+    from leafwing import api, estimate, prepare
     from leafwing.training import one_round
 
     torch.set_num_threads(threads)
     cpu = torch.device("cpu")
-    recipe = run.settle(api.make_recipe(None, name, batch=batch), cpu)
-    tiny = run.settle(api.make_recipe(None, name, batch=2, settings=TINY[name]), cpu)
-    one_round(run.prepare(tiny, estimate.Noise(tiny, 4), cpu))  # libraries load and allocate on first use
+    recipe = prepare.settle(api.make_recipe(None, name, batch=batch), cpu)
+    tiny = prepare.settle(api.make_recipe(None, name, batch=2, settings=TINY[name]), cpu)
+    one_round(prepare.prepare(tiny, estimate.Noise(tiny, 4), cpu))  # libraries load and allocate on first use
     pictures = estimate.Noise(recipe, batch)
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     before = status("VmRSS")
-    training = run.prepare(recipe, pictures, cpu)
+    training = prepare.prepare(recipe, pictures, cpu)
     for _ in range(2):
         one_round(training)
     print(status("VmHWM") - before)

@@ -136,7 +136,7 @@ def test_a_batch_beyond_memory_is_one_sentence_that_names_one_that_fits(tmp_path
     assert len(said) == 1
     assert said[0].startswith("leafwing: Memory ran out at train.batch = 60000, which needs about ")
     assert "Traceback" not in failed.stderr
-    advised = int(said[0].split("--batch ")[1].split(",")[0])
+    advised = int(said[0].split("--set train.batch=")[1].split(",")[0])
     assert 50 < advised <= 30_000
     recipe = tmp_path / "run" / "run.toml"
     recipe.write_text(recipe.read_text().replace("batch = 60000", f"batch = {advised}"))
@@ -168,6 +168,8 @@ def test_without_an_estimate_half_is_advised(monkeypatch):
     told = out_of_memory(MemoryError(), given, "cpu")
     assert isinstance(told, BadConfig)
     assert "train.batch = 8: 4 would fit" in str(told)
+    pieces = out_of_memory(MemoryError(), given.override(["train.microbatch=4"]), "cpu")
+    assert "--set train.microbatch=2" in str(pieces)
     assert "no batch would fit" in str(out_of_memory(MemoryError(), given.override(["train.batch=1"]), "cpu"))
 
 

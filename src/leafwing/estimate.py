@@ -29,8 +29,8 @@ from leafwing.core.machine import free_memory
 from leafwing.data import Store
 from leafwing.data.feed import Feed
 from leafwing.game import call
+from leafwing.prepare import choose_device, prepare, settle
 from leafwing.recipe import Recipe
-from leafwing.run import choose_device, prepare, settle
 from leafwing.training import Training, one_round
 
 SECONDS = 8.0
@@ -101,6 +101,7 @@ class Estimate:
     Attributes:
         device: where it was tried.
         batch: pictures a turn of the recipe.
+        at_once: how many of them are computed at a time; fewer with micro-batches.
         layers: of each network, in the order they are run.
         parameters: of each network.
         memory: in bytes.
@@ -111,6 +112,7 @@ class Estimate:
 
     device: str
     batch: int
+    at_once: int
     layers: dict[str, list[Layer]]
     parameters: dict[str, int]
     memory: Memory
@@ -121,7 +123,7 @@ class Estimate:
     def as_dict(self) -> dict[str, Any]:
         """JSON-able, with what follows from it."""
         more = {
-            "memory_needed": self.memory.needed(self.batch),
+            "memory_needed": self.memory.needed(self.at_once),
             "largest_batch": self.memory.fits(),
             "seconds_per_1000_rounds": 1000 * self.round_seconds,
             "seconds": self.steps * self.round_seconds,
@@ -139,10 +141,10 @@ class Estimate:
         memory = self.memory
         free = "" if memory.free is None else f"; {shown(memory.free)} free on {self.device}"
         parts = f"networks {shown(memory.networks)}, optimisers {shown(memory.optimizers)}"
-        parts += f", a round {shown(memory.round(self.batch))}"
-        yield f"memory: about {shown(memory.needed(self.batch))} at batch {self.batch} ({parts}){free}"
+        parts += f", a round {shown(memory.round(self.at_once))}"
+        yield f"memory: about {shown(memory.needed(self.at_once))} at batch {self.batch} ({parts}){free}"
         most = memory.fits()
-        if most is not None and most < self.batch:
+        if most is not None and most < self.at_once:
             yield f"too little memory: a batch of {most} would fit"
         scaled = "" if self.probe_batch == self.batch else f", scaled up from a batch of {self.probe_batch}"
         yield f"time: {clock(1000 * self.round_seconds)} for 1,000 rounds on {self.device}{scaled}"
@@ -208,6 +210,7 @@ def estimate(recipe: Recipe, device: str = "auto", seconds: float = SECONDS) -> 
     return Estimate(
         device=str(where),
         batch=recipe.train.batch,
+        at_once=at_once(recipe),
         layers={name: table(net, training) for name, net in networks(training)},
         parameters={name: sum(p.numel() for p in net.parameters()) for name, net in networks(training)},
         memory=memory,
@@ -220,6 +223,11 @@ def estimate(recipe: Recipe, device: str = "auto", seconds: float = SECONDS) -> 
 def networks(training: Training) -> list[tuple[str, nn.Module]]:
     """Both players with their names."""
     return [("generator", training.players.G), ("discriminator", training.players.D)]
+
+
+def at_once(recipe: Recipe) -> int:
+    """Pictures whose graph is held at a time: the batch, or a micro-batch."""
+    return min(recipe.train.batch, recipe.train.microbatch or recipe.train.batch)
 
 
 def trial(recipe: Recipe, batch: int, device: torch.device) -> Training:
@@ -239,12 +247,14 @@ def count_memory(recipe: Recipe, training: Training, free: int | None) -> Memory
     device = next(training.players.G.parameters()).device
     small = min(SMALL, recipe.train.batch)
     one_round(training)  # makes the optimisers' slots
+    pieces, training.players.microbatch = training.players.microbatch, None
     ledgers: list[list[int]] = []
     for batch in (small, 2 * small):
         training.reals, training.step = noise(recipe, batch, device), 0  # step 0 has every penalty
         with Ledger() as ledger:
             one_round(training)
         ledgers.append(ledger.sums)
+    training.players.microbatch = pieces
     kept = [training.players.G, training.players.D, training.average]
     slots = [slot for opt in (training.players.opt_G, training.players.opt_D) for slot in opt.state.values()]
     return Memory(
@@ -332,7 +342,7 @@ def out_of_memory(error: BaseException, recipe: Recipe, device: str = "auto") ->
 
     To be called from the ``except`` around a run; what the failed round held is let go first.
     """
-    batch = recipe.train.batch
+    batch, setting = at_once(recipe), "train.microbatch" if recipe.train.microbatch else "train.batch"
     traceback.clear_frames(error.__traceback__)  # the round's tensors live in its frames
     gc.collect()
     if torch.cuda.is_available():
@@ -341,19 +351,19 @@ def out_of_memory(error: BaseException, recipe: Recipe, device: str = "auto") ->
         where = choose_device(device)
         free = free_memory(where)
         recipe = settle(recipe, where)
-        memory = count_memory(recipe, trial(recipe, min(SMALL, batch), where), free)
+        memory = count_memory(recipe, trial(recipe, min(SMALL, recipe.train.batch), where), free)
         needs, most = f", which needs about {shown(memory.needed(batch))}", memory.fits()
     except Exception:  # too little memory left even for that, or networks given in Python
         needs, most = "", None
     if most == 0 or batch == 1:
         return BadConfig(
-            f"Memory ran out at train.batch = {batch}{needs}: no batch would fit, so lower data.image_size or the "
+            f"Memory ran out at {setting} = {batch}{needs}: no batch would fit, so lower data.image_size or the "
             "widths of the networks."
         )
     advised = max(1, batch // 2 if most is None else min(most, batch // 2))
     return BadConfig(
-        f"Memory ran out at train.batch = {batch}{needs}: {advised} would fit here, so use --batch {advised}, or for "
-        "a run already begun set it in its run.toml and resume; what was saved is kept."
+        f"Memory ran out at {setting} = {batch}{needs}: {advised} would fit here, so use --set {setting}={advised}, or "
+        "for a run already begun set it in its run.toml and resume; what was saved is kept."
     )
 
 

@@ -26,7 +26,8 @@ from torch import Tensor, nn
 
 from leafwing.core import randomness
 from leafwing.core.progress import say
-from leafwing.game import Variant, call, frozen
+from leafwing.freeze import frozen
+from leafwing.game import Variant, call
 from leafwing.training import Training, Watcher
 from leafwing.watch.meter import Row
 from leafwing.watch.variety import Reference, Variety, reference
@@ -85,7 +86,8 @@ class Alarms(Watcher):
 
     def start(self, training: Training) -> None:
         """Look at real pictures, and at what an undecided D would pay."""
-        self._reference = reference(training.reals, self.pictures, PICTURES) if self.pictures > 1 else None
+        ranks = training.players.ranks.count
+        self._reference = reference(training.reals, self.pictures, PICTURES, ranks) if self.pictures > 1 else None
         self._undecided = undecided(training.variant)
         self._weights = {who: lengths(net) for who, net in both(training)}
 
@@ -98,7 +100,8 @@ class Alarms(Watcher):
             found = self._reference.compare(draw(training))
             row |= {f"sheet/{name}": value for name, value in vars(found).items()}
             signs |= self._variety(found, training.step)
-        signs["not a number"] = not all(math.isfinite(value) for value in numbers(row))
+        skipped = row.get("D/skipped", 0.0) + row.get("G/skipped", 0.0) > 0
+        signs["not a number"] = skipped or not all(math.isfinite(value) for value in numbers(row))
         changes = [change for name, sign in signs.items() if (change := self._take(name, sign))]
         for change in changes:
             say(f"step {training.step}: {change['sentence']}")

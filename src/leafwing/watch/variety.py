@@ -79,16 +79,17 @@ class Reference:
         return Variety(*torch.stack(found).tolist())  # read from the device once
 
 
-def reference(reals: Callable[[int], Tensor], pictures: int, count: int) -> Reference | None:
+def reference(reals: Callable[[int], Tensor], pictures: int, count: int, ranks: int = 1) -> Reference | None:
     """A reference from the first batches of a run, or None where there are too few pictures to compare.
 
     Args:
         reals: turn -> real pictures [n, c, h, w]; a function of the turn alone, so that nothing is used up.
         pictures: how many there are in all; what comes after so many would come a second time.
         count: how many generated pictures will be compared.
+        ranks: among how many the pictures are shared out; this one sees its share of them.
     """
     first = reals(0)
-    wanted = min(pictures, REFERENCE, max(512, NUMBERS // first[0].numel()))
+    wanted = min(pictures // ranks, REFERENCE, max(512, NUMBERS // first[0].numel()))
     if wanted < 2:
         return None
     turns = -(-wanted // len(first))
