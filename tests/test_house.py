@@ -25,7 +25,7 @@ LEVELS = [
     {"watch"},
     {"recipe", "zoo"},
     {"prepare"},
-    {"loading"},
+    {"loading", "estimate"},
     {"run"},
     {"explore", "exchange"},
     {"api"},

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from leafwing import estimate as estimating
 from leafwing import loading
 from leafwing import run as runs
 from leafwing._version import __version__
@@ -27,6 +28,7 @@ from leafwing.latents import truncated
 from leafwing.prepare import Given
 from leafwing.recipe import Recipe, load_recipe
 from leafwing.run import Outcome
+from leafwing.watch.alarms import standing
 from leafwing.watch.checkpoint import PREFIX
 from leafwing.watch.meter import read_rows
 
@@ -113,7 +115,23 @@ def train(
     resolved.check()
     name = "run" if isinstance(recipe, Recipe) else Path(recipe).stem
     folder = Path(out) if out is not None else free_folder(name)
-    return runs.start(resolved, folder, device, given)
+    try:
+        return runs.start(resolved, folder, device, given)
+    except Exception as error:
+        if not estimating.is_out_of_memory(error):
+            raise
+        raise estimating.out_of_memory(error, resolved, device) from None
+
+
+def estimate(recipe: Recipe, *, device: str = "auto", seconds: float = estimating.SECONDS) -> estimating.Estimate:
+    """Shapes, parameters, memory and time of a recipe, from a few rounds on random pictures; no data is read.
+
+    Args:
+        recipe: what to try, from :func:`make_recipe`.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        seconds: for the probe.
+    """
+    return estimating.estimate(recipe, device, seconds)
 
 
 def free_folder(name: str) -> Path:
@@ -143,7 +161,12 @@ def resume(
         generator: the module given to :func:`train`, if one was.
         discriminator: likewise.
     """
-    return runs.resume(Path(run), steps, device, accept_new_data, Given(generator, discriminator))
+    try:
+        return runs.resume(Path(run), steps, device, accept_new_data, Given(generator, discriminator))
+    except Exception as error:
+        if not estimating.is_out_of_memory(error):
+            raise
+        raise estimating.out_of_memory(error, runs.read_recipe(Path(run)), device) from None
 
 
 def load(run: str | os.PathLike[str], *, device: str = "auto", generator: nn.Module | None = None) -> Generator:
@@ -172,6 +195,7 @@ def status(run: str | os.PathLike[str]) -> dict[str, Any]:
         "step": int(last.get("step", 0)),
         "steps": recipe.train.steps,
         "newest_checkpoint": saved[-1] if saved else None,
+        "alarms": standing(rows),
         "last": last,
     }
 

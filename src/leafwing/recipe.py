@@ -85,6 +85,8 @@ class WatchSettings(Settings):
 
     log_every: Annotated[int, Field(ge=1)] = 20
     """Rounds between lines of metrics.jsonl."""
+    alarms: bool = True
+    """Say when the run goes wrong in a known way: D saturated, mode collapse, copied pictures and others."""
     samples: Annotated[int, Field(ge=1, le=1024)] = 64
     """Pictures on a sheet, always from the same z."""
     checkpoint_every: Annotated[int, Field(ge=1)] = 1000

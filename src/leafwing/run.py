@@ -32,6 +32,7 @@ from leafwing.loading import card
 from leafwing.prepare import OURS, Given, choose_device, prepare, read_store, settle
 from leafwing.recipe import Recipe
 from leafwing.training import Training, Watcher, fit
+from leafwing.watch.alarms import Alarms
 from leafwing.watch.average import Average, standing
 from leafwing.watch.checkpoint import PREFIX, Checkpoints, restore
 from leafwing.watch.console import TrainingBar
@@ -150,11 +151,14 @@ def watch(
     where = next(training.players.G.parameters()).device
     replace_file(folder / RECIPE, recipe.to_toml().encode())
     replace_file(folder / "environment.json", json.dumps(environment(where), indent=2).encode())
-    sinks: list[Sink] = [JsonLines(folder / METRICS, training.step), bar.show]
+    alarms = Alarms(len(store)) if recipe.watch.alarms else None
+    sinks: list[Sink] = [alarms.look] if alarms else []  # first: what it finds belongs into the row
+    sinks += [JsonLines(folder / METRICS, training.step), bar.show]
     events = tensorboard(folder / "tensorboard")
     meter = Meter(recipe.watch.log_every, [*sinks, events] if events else sinks)
-    if saved:
-        meter.load_state_dict(saved["meter"])
+    remembering: dict[str, Watcher] = {"meter": meter} | ({"alarms": alarms} if alarms else {})
+    for name in remembering.keys() & saved.keys():
+        remembering[name].load_state_dict(saved[name])
 
     def export(training: Training) -> None:
         save_generator(folder / "generator", standing(training), card(recipe, store, training))
@@ -163,12 +167,13 @@ def watch(
         Soundness(recipe.watch.log_every),
         Average(recipe.average.halflife_kimg * 1000, recipe.average.ramp),
         bar,
+        *([alarms] if alarms else []),
         meter,
         Checkpoints(
             folder / "checkpoints",
             recipe.watch.checkpoint_every,
             recipe.watch.keep,
-            {"meter": meter},
+            remembering,
             facts(store, where, training.players.ranks),
             export,
         ),

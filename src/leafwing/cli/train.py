@@ -27,6 +27,7 @@ def train(
     settings: Overrides = None,
     device: str = "auto",
     dry_run: Annotated[bool, Parameter(negative=())] = False,
+    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
     resume: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Train a generator on a folder of pictures, an archive, or a world.
@@ -52,7 +53,9 @@ def train(
     device
         auto, cpu or cuda.
     dry_run
-        Print the resolved recipe and the sizes of the networks, then stop.
+        Print the resolved recipe, the networks' layers, and what memory and time it needs, then stop.
+    json_output
+        With --dry-run: print JSON.
     resume
         Go on with --out if it already holds a run.
     """
@@ -61,9 +64,13 @@ def train(
 
     plan = api.make_recipe(data, recipe, steps=steps, batch=batch, seed=seed, settings=settings or [])
     if dry_run:
-        print(plan.to_toml())
-        for name, net in zip(("generator", "discriminator"), plan.build_networks(), strict=True):
-            print(f"# {name}: {sum(p.numel() for p in net.parameters()):,} parameters")
+        found = api.estimate(plan, device=device)
+        if json_output:
+            print(json.dumps({"recipe": plan.as_dict(), **found.as_dict()}, indent=2))
+            return 0
+        print(plan.to_toml())  # with the rest as comments: the whole output is a recipe again
+        for line in found.lines():
+            print(f"# {line}")
         return 0
     if resume and out is None:
         raise BadConfig("--resume needs --out, the run to go on with.")

@@ -17,8 +17,9 @@ from leafwing.core.progress import say
 from leafwing.game import Terms
 from leafwing.training import Training, Watcher
 
-Row = dict[str, float]
-"""One line of the log: step, images, seconds, images_per_s, memory_mb, and the named terms."""
+Row = dict[str, Any]
+"""One line of the log: step, images, seconds, images_per_s, memory_mb, and the named terms, all numbers; and, where an
+alarm went on or off, ``alarms``, a list."""
 Sink = Callable[[Row, Training], None]
 
 
@@ -122,7 +123,7 @@ def tensorboard(folder: Path) -> Sink | None:
 
     def write(row: Row, training: Training) -> None:
         for name, value in row.items():
-            if name != "step":
+            if name != "step" and isinstance(value, int | float):
                 writer.add_scalar(name, value, training.step)
         writer.flush()
 
