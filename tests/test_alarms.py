@@ -19,7 +19,8 @@ from leafwing.training import Training, fit
 from leafwing.variants.gan import GAN
 from leafwing.watch import alarms
 from leafwing.watch.alarms import ADVICE, Alarms, standing
-from leafwing.watch.meter import Diverged, Meter, Row, read_rows
+from leafwing.watch.meter import Meter, Row, read_rows
+from leafwing.watch.soundness import Diverged
 from leafwing.watch.variety import reference
 
 LOOK, BATCH, COUNT = 10, 16, 256
