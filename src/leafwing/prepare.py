@@ -114,8 +114,10 @@ def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = O
     )
 
     def schedules(step: int) -> None:
-        recipe.optimizer.generator.set_schedule(opt_G, step)
-        recipe.optimizer.discriminator.set_schedule(opt_D, step)
+        images = step * train.n_d * train.batch  # shown before this round
+        variant.set_schedule(images)
+        recipe.optimizer.generator.set_schedule(opt_G, step, images)
+        recipe.optimizer.discriminator.set_schedule(opt_D, step, images)
 
     return Training(
         variant=variant,

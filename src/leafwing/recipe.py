@@ -78,6 +78,8 @@ class AverageSettings(Settings):
     """Thousand images after which a weight's influence halves; 0 for no averaging."""
     ramp: Annotated[float, Field(gt=0, le=1)] = 0.05
     """Early on the half-life is at most this share of the images seen so far (Karras et al. 2020)."""
+    burn_in_kimg: Annotated[float, Field(ge=0)] = 0.0
+    """Thousand images over which the half-life grows from 0 along half a cosine, as in R3GAN; 0 for from the start."""
 
 
 class WatchSettings(Settings):

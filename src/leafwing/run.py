@@ -156,8 +156,9 @@ def watch(
     def export(training: Training) -> None:
         save_generator(folder / "generator", training.average, card(recipe, store, training))
 
+    average = recipe.average
     return [
-        Average(recipe.average.halflife_kimg * 1000, recipe.average.ramp),
+        Average(average.halflife_kimg * 1000, average.ramp, average.burn_in_kimg * 1000),
         bar,
         meter,
         Checkpoints(
