@@ -118,12 +118,15 @@ def forward_again(side: Side, passed: Passed, c: Tensor, parameters: Sequence[Te
     replay = Replay(passed.tape, c)
     with replay:
         side.judge(u)
-    found = [replay.gradients.pop(id(p), (p, None))[1] for p in parameters]
+    found: list[Tensor | None] = [replay.gradients.pop(id(p), (p, None))[1] for p in parameters]
     made = [(root, signal) for root, signal in replay.gradients.values() if root.grad_fn is not None]
     if made:  # weights that are computed from parameters: back from them to those
         roots, signals = zip(*made, strict=True)
         outer = torch.autograd.grad(roots, list(parameters), signals, allow_unused=True)
-        found = [a if b is None else b if a is None else a + b for a, b in zip(found, outer, strict=True)]
+        sums: list[Tensor | None] = []
+        for inner, more in zip(found, outer, strict=True):
+            sums.append(inner if more is None else more if inner is None else inner + more)
+        found = sums
     return found
 
 
@@ -181,4 +184,4 @@ def stir(net: nn.Module) -> None:
     rng = torch.Generator().manual_seed(0)
     for p in net.parameters():
         noise = torch.randn(p.shape, generator=rng) * (0.3 / p[0].numel() ** 0.5 if p.ndim else 0.3)
-        p += noise.to(p)
+        p.add_(noise.to(p))

@@ -51,6 +51,11 @@ class R3GAN(Variant):
     def set_schedule(self, images: int) -> None:
         """Gamma after so many images."""
         self.gamma = burn_in(self.first, self.last, images, self.over)
+        self.settled = images >= self.over
+
+    def phase(self, step: int) -> int | None:
+        """A round like the next once gamma stands still."""
+        return 0 if self.settled else None
 
     def d_loss(self, real: Tensor, fake: Tensor) -> Terms:
         """Put each real above its fake."""
@@ -61,11 +66,11 @@ class R3GAN(Variant):
         assert real is not None, "g_sees_reals"
         return {"adversarial": adversarial.relativistic_g(fake, real)}
 
-    def d_turn(self, D: nn.Module, real: Batch, fake: Batch, step: int) -> tuple[Terms, Tensor, Tensor]:
+    def d_terms(self, D: nn.Module, real: Batch, fake: Batch, step: int) -> tuple[Terms, Tensor, Tensor]:
         """All of D's terms, without double backward where D allows it."""
         if self.gradient == "analytic":
             if D not in self._suits:
-                few = [Batch(b.pictures[:3], None if b.condition is None else b.condition[:3]) for b in (real, fake)]
+                few = real.rows(slice(3)), fake.rows(slice(3))
                 self._suits[D] = analytic.agrees(
                     D, lambda net: self.by_formula(net, *few)[0], lambda net: self.by_autograd(net, *few)[0]
                 )
