@@ -319,3 +319,23 @@ def test_it_costs_eight_passes_of_d():
     assert 7.5 < passes(lambda: analytic.terms(weights, adversarial.relativistic_d, *sides)) <= 8.0
     both = (2.0, 2.0)
     assert passes(lambda: usual(D, adversarial.relativistic_d, real, fake, both).backward()) > 10.5
+
+
+def test_nothing_is_held_once_the_gradient_is_known():
+    """A tape that held its graph, whose hooks hold the tape, would never be freed."""
+    import gc
+    import weakref
+
+    gc.disable()
+    try:
+        D, held = build("r3gan"), []
+        first = D.body[1].branch[1]
+        first.register_forward_hook(lambda module, given, out: held.append(weakref.ref(out.untyped_storage())))
+        real, fake = pictures()
+        sides = [analytic.Side(D, x, 2.0) for x in (real, fake)]
+        terms, _, _ = analytic.terms(list(D.parameters()), adversarial.relativistic_d, *sides)
+        assert len(held) == 4
+        assert len(terms) == 3
+        assert [ref() for ref in held] == [None] * 4
+    finally:
+        gc.enable()

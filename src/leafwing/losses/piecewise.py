@@ -52,7 +52,7 @@ class NotPiecewiseLinear(Exception):
 class Tape:
     """What a recording leaves for its replay, in the order of the program."""
 
-    sides: list[Tensor] = field(default_factory=list)
+    sides: list[Tensor | None] = field(default_factory=list)
     """What every kink saw, or gave: its sign says on which side the signal fell."""
     signals: list[Tensor | None] = field(default_factory=list)
     """For every step with parameters: d D(x_n) / d its output, filled in by the backward pass."""
@@ -155,7 +155,7 @@ class Recording(Watch):
 
     def kink(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         """Keep its input; where it is changed in place, its output, which has the same sign."""
-        self.tape.sides.append(args[0])
+        self.tape.sides.append(args[0].detach())  # with its graph, tape and hooks would hold each other for ever
         out: Tensor = func(*args, **kwargs)
         return out
 
@@ -194,7 +194,8 @@ class Replay(Watch):
 
     def kink(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         """The slope that held in the recording."""
-        side, self.kinks = self.tape.sides[self.kinks], self.kinks + 1
+        side, self.tape.sides[self.kinks] = self.tape.sides[self.kinks], None
+        self.kinks += 1
         slope = slope_of(name, args, kwargs)
         with torch.no_grad():
             return torch.ops.aten.leaky_relu_backward(args[0], side, slope, False)  # type: ignore[no-any-return]
