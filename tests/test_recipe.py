@@ -14,6 +14,8 @@ from leafwing.recipe import Recipe, load_recipe, shipped
 TINY = {
     "faces": ["generator.width=4", "generator.most=8", "discriminator.width=4", "discriminator.most=8"],
     "dcgan": ["generator.width=4", "discriminator.width=4"],
+    "r3gan": (small := ["generator.width=4", "discriminator.width=4", "generator.blocks=1", "discriminator.blocks=1"]),
+    "r3gan-ffhq64": small,
     "gan-2014": ["generator.hidden=16", "discriminator.units=8"],
 }
 

@@ -28,7 +28,7 @@ def check_players(
     """Try both networks on a few samples, in the modes they will be used in. Nothing of them changes.
 
     Args:
-        G: ``z [n, z_dim] (, condition) -> samples [n, *shape]``.
+        G: ``z [n, z_dim] (, condition) -> samples [n, *shape]``, in [-1, 1] unless it has a true ``unbounded``.
         D: ``samples (, condition) -> [n]``, ``[n, 1]`` or ``[n, variant.d_outputs]``.
         variant: the rules, which say how many outputs D needs.
         prior: gives z.
@@ -48,7 +48,7 @@ def check_players(
             raise BadNetwork(f"The {who} has no parameters to train.")
     with frozen(G), torch.no_grad():
         pictures = attempt("generator", G, z, condition)
-        check_pictures(pictures, n, shape)
+        check_pictures(pictures, n, shape, bounded=not getattr(G, "unbounded", False))
         if varies(z) and not varies(pictures):
             raise BadNetwork("The generator gives the same picture for every z: is z used at all?")
     with frozen(D), torch.no_grad():
@@ -72,8 +72,8 @@ def attempt(who: str, net: nn.Module, x: Tensor, condition: Tensor | None) -> Te
     return out
 
 
-def check_pictures(pictures: Tensor, n: int, shape: tuple[int, ...]) -> None:
-    """G's output has the data's shape, is floating, finite and within [-1, 1]."""
+def check_pictures(pictures: Tensor, n: int, shape: tuple[int, ...], bounded: bool = True) -> None:
+    """G's output has the data's shape, is floating, finite and, unless G says otherwise, within [-1, 1]."""
     if tuple(pictures.shape) != (n, *shape):
         raise BadNetwork(
             f"The generator should turn z of {n} into {[n, *shape]}, the shape of the data; it gives "
@@ -81,10 +81,10 @@ def check_pictures(pictures: Tensor, n: int, shape: tuple[int, ...]) -> None:
         )
     if not pictures.is_floating_point() or not bool(pictures.isfinite().all()):
         raise BadNetwork("The generator should give finite floating-point numbers.")
-    if len(shape) == 3 and float(pictures.abs().max()) > 1.001:
+    if bounded and len(shape) == 3 and float(pictures.abs().max()) > 1.001:
         raise BadNetwork(
             f"The generator gives values up to {float(pictures.abs().max()):.3g}; pictures lie in [-1, 1] here: "
-            "end it with tanh."
+            "end it with tanh, or give the class `unbounded = True` if it cuts them in eval mode alone."
         )
 
 

@@ -45,6 +45,9 @@ class Variant:
     boundary = 0.0  # D calls a picture real when its score lies above this
     g_sees_reals = False  # whether G's loss also needs D's verdicts on reals (relativistic losses)
 
+    def set_schedule(self, images: int) -> None:
+        """Before a round: set what changes with the real images shown so far. Nothing by default."""
+
     def score(self, verdicts: Tensor) -> Tensor:
         """D's output as one score a picture [n]; higher = looks more real."""
         return verdicts

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 
 from leafwing.core.config import Settings
+from leafwing.core.schedules import burn_in
 
 
 class OptimizerSettings(Settings):
@@ -30,22 +31,47 @@ class OptimizerSettings(Settings):
     """The learning rate is divided by this every round, down to ``lr_least`` (1.000004 in the 2014 GAN)."""
     lr_least: Annotated[float, Field(ge=0)] = 0.0
     """The learning rate never falls below this."""
+    burn_in_kimg: Annotated[float, Field(ge=0)] = 0.0
+    """Thousand real images over which ``lr_to`` and ``beta2_to`` are reached, along half a cosine."""
+    lr_to: Annotated[float, Field(gt=0)] | None = None
+    """The learning rate after the burn-in; from 2e-4 to 5e-5 in R3GAN."""
+    beta2_to: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Adam's second decay rate after the burn-in; from 0.9 to 0.99 in R3GAN."""
 
-    def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
-        """The torch optimiser for these parameters."""
+    def build(self, parameters: Iterable[torch.nn.Parameter], recorded: bool = False) -> torch.optim.Optimizer:
+        """The torch optimiser for these parameters; ``recorded`` if its steps go into CUDA graphs."""
         if self.name == "adam":
-            return torch.optim.Adam(parameters, lr=self.lr, betas=self.betas, fused=True)
+            return torch.optim.Adam(parameters, lr=self.lr, betas=self.betas, fused=True, capturable=recorded)
         if self.name == "rmsprop":
-            return torch.optim.RMSprop(parameters, lr=self.lr)
-        return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum)
+            return torch.optim.RMSprop(parameters, lr=self.lr, capturable=recorded)
+        return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, fused=True)
 
-    def set_schedule(self, optimizer: torch.optim.Optimizer, step: int) -> None:
-        """Set what changes over the rounds; a pure function of the step, so nothing needs saving."""
-        if self.lr_shrink > 1:
-            rate = max(self.lr_least, self.lr * self.lr_shrink ** -float(step))
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-        if self.momentum_to is not None:
-            share = min(1.0, step / self.momentum_rounds)
-            for group in optimizer.param_groups:
+    @property
+    def can_be_recorded(self) -> bool:
+        """Whether a step asks nothing of the processor: fused ones skip a bad step by themselves."""
+        return self.name != "rmsprop"
+
+    def settled(self, step: int, images: int) -> bool:
+        """Whether the schedules no longer move from this round on."""
+        shrinking = self.lr_shrink > 1 and self.lr * self.lr_shrink ** -float(step) > self.lr_least
+        growing = self.momentum_to is not None and step < self.momentum_rounds
+        burning_in = (self.lr_to is not None or self.beta2_to is not None) and images < self.burn_in_kimg * 1000
+        return not (shrinking or growing or burning_in)
+
+    def set_schedule(self, optimizer: torch.optim.Optimizer, step: int, images: int = 0) -> None:
+        """Set what changes over the run; a pure function of rounds played and images shown: nothing needs saving.
+
+        A beta2 that grows is used as R3GAN uses it: torch's Adam corrects its second moment by the *present* beta2
+        to the power of all steps so far, which is 1 but for the first hundreds of them.
+        """
+        over = self.burn_in_kimg * 1000
+        for group in optimizer.param_groups:
+            if self.lr_shrink > 1:
+                group["lr"] = max(self.lr_least, self.lr * self.lr_shrink ** -float(step))
+            if self.lr_to is not None:
+                group["lr"] = burn_in(self.lr, self.lr_to, images, over)
+            if self.beta2_to is not None:
+                group["betas"] = (self.betas[0], burn_in(self.betas[1], self.beta2_to, images, over))
+            if self.momentum_to is not None:
+                share = min(1.0, step / self.momentum_rounds)
                 group["momentum"] = self.momentum + share * (self.momentum_to - self.momentum)

@@ -20,7 +20,8 @@ from leafwing.core.progress import counting
 from leafwing.core.ranks import SOLO, Ranks
 from leafwing.data import Store, open_data
 from leafwing.data.feed import Feed
-from leafwing.game import Players
+from leafwing.game import Players, play_round
+from leafwing.graphs import GraphedRounds
 from leafwing.latents import check_prior
 from leafwing.networks.synced import sync_batchnorm
 from leafwing.recipe import USER, Part, Recipe
@@ -98,8 +99,13 @@ def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = O
     if ranks.count > 1 and train.sync_batchnorm:
         G, D = sync_batchnorm(G), sync_batchnorm(D)
     check_players(G, D, variant, prior, (data.channels, data.image_size, data.image_size), device=device, layout=layout)
-    opt_G = recipe.optimizer.generator.build(G.parameters())
-    opt_D = recipe.optimizer.discriminator.build(D.parameters())
+    rules = recipe.optimizer.generator, recipe.optimizer.discriminator
+    graphs = train.graphs and device.type == "cuda" and ranks.count == 1 and all(rule.can_be_recorded for rule in rules)
+    opt_G, opt_D = (rule.build(net.parameters(), graphs) for rule, net in zip(rules, (G, D), strict=True))
+    average = copy.deepcopy(G).requires_grad_(False)
+    if train.compile:
+        G.compile()
+        D.compile()
     players = Players(
         G,
         D,
@@ -113,9 +119,16 @@ def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = O
         train.share_fakes,
     )
 
+    def shown(step: int) -> int:
+        return step * train.n_d * train.batch  # real images before this round
+
     def schedules(step: int) -> None:
-        recipe.optimizer.generator.set_schedule(opt_G, step)
-        recipe.optimizer.discriminator.set_schedule(opt_D, step)
+        variant.set_schedule(shown(step))
+        for rule, opt in zip(rules, (opt_G, opt_D), strict=True):
+            rule.set_schedule(opt, step, shown(step))
+
+    def settled(step: int) -> bool:
+        return all(rule.settled(step, shown(step)) for rule in rules)
 
     return Training(
         variant=variant,
@@ -129,11 +142,12 @@ def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = O
             channels_last=channels_last,
             ranks=ranks,
         ),
-        average=copy.deepcopy(G).requires_grad_(False),
+        average=average,
         goal=train.steps,
         n_d=train.n_d,
         n_g=train.n_g,
         before_round=schedules,
+        play=GraphedRounds(settled) if graphs else play_round,
     )
 
 

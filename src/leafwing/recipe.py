@@ -67,6 +67,10 @@ class TrainSettings(Settings):
     """G's first turn answers to the fakes that D saw last (one pass of G less); false: z is fresh there too."""
     microbatch: Annotated[int, Field(ge=1)] | None = None
     """Pictures computed at a time, gradients added up: less memory, the same step for networks without BatchNorm."""
+    graphs: bool = True
+    """On a GPU, rounds are recorded as CUDA graphs and replayed; false: every kernel is launched by itself."""
+    compile: bool = False
+    """Compile both networks by ``torch.compile``: slow to start, measure whether it wins. Not for graphs of graphs."""
     sync_batchnorm: bool = True
     """With several ranks, BatchNorm sees the whole batch; false: each rank normalises its own part."""
 
@@ -78,6 +82,8 @@ class AverageSettings(Settings):
     """Thousand images after which a weight's influence halves; 0 for no averaging."""
     ramp: Annotated[float, Field(gt=0, le=1)] = 0.05
     """Early on the half-life is at most this share of the images seen so far (Karras et al. 2020)."""
+    burn_in_kimg: Annotated[float, Field(ge=0)] = 0.0
+    """Thousand images over which the half-life grows from 0 along half a cosine, as in R3GAN; 0 for from the start."""
 
 
 class WatchSettings(Settings):

@@ -163,9 +163,10 @@ def watch(
     def export(training: Training) -> None:
         save_generator(folder / "generator", standing(training), card(recipe, store, training))
 
+    average = recipe.average
     return [
         Soundness(recipe.watch.log_every),
-        Average(recipe.average.halflife_kimg * 1000, recipe.average.ramp),
+        Average(average.halflife_kimg * 1000, average.ramp, average.burn_in_kimg * 1000),
         bar,
         *([alarms] if alarms else []),
         meter,

@@ -168,8 +168,10 @@ def plain(recipe: Recipe, device: torch.device, reals: Sequence[Tensor]) -> Call
         return prior.sample(count, rng).to(device)
 
     def play(step: int) -> Numbers:
-        optimizer.generator.set_schedule(opt_G, step)
-        optimizer.discriminator.set_schedule(opt_D, step)
+        images = step * recipe.train.n_d * recipe.train.batch
+        variant.set_schedule(images)
+        optimizer.generator.set_schedule(opt_G, step, images)
+        optimizer.discriminator.set_schedule(opt_D, step, images)
         if simple:
             assert isinstance(variant, GAN)
             return dcgan_round(G, D, opt_G, opt_D, reals[0], draw_z, (variant.real_label, variant.fake_label))

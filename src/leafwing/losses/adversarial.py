@@ -82,6 +82,22 @@ def hinge_d(real: Logits, fake: Logits) -> Scalar:
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
+def relativistic_d(real: Logits, fake: Logits) -> Scalar:
+    r"""Each real should look more real than the fake beside it: $-\log\sigma(D(x_i) - D(G(z_i)))$, averaged over pairs.
+
+    Source: Jolicoeur-Martineau 2018, arXiv:1807.00734 (RpGAN); as in Huang et al. 2024, arXiv:2501.05441, Sec. 2.
+    """
+    return F.softplus(fake - real).mean()
+
+
+def relativistic_g(fake: Logits, real: Logits) -> Scalar:
+    r"""Each fake should look more real than the real beside it: $-\log\sigma(D(G(z_i)) - D(x_i))$, averaged over pairs.
+
+    The same loss with the parts exchanged, which is its non-saturating form. Source: as `relativistic_d`.
+    """
+    return F.softplus(real - fake).mean()
+
+
 def margin(verdicts: Tensor) -> Tensor:
     """[n, 2] class outputs as one score [n]: the log odds of class 0, "real"."""
     return verdicts[:, 0] - verdicts[:, 1]

@@ -10,15 +10,21 @@ from torch import Tensor
 from leafwing.core.types import Samples, Scalar
 
 
-def input_gradient(judge: Callable[[Tensor], Tensor], pictures: Samples) -> Tensor:
-    """dD/dx of each sample, flattened to [n, d]; differentiable, so that it can itself be penalised.
+def score_and_slope(judge: Callable[[Tensor], Tensor], pictures: Samples) -> tuple[Tensor, Tensor]:
+    """D's scores [n] and dD/dx of each sample, flattened to [n, d]; both differentiable, to be penalised themselves.
 
     D must not mix the samples of a batch (no BatchNorm), else the slope is not per sample.
     """
     pictures = pictures.detach().requires_grad_()
     with torch.enable_grad():
-        (slope,) = torch.autograd.grad(judge(pictures).sum(), pictures, create_graph=True)
-    return slope.flatten(1)
+        scores = judge(pictures)
+        (slope,) = torch.autograd.grad(scores.sum(), pictures, create_graph=True)
+    return scores, slope.flatten(1)
+
+
+def input_gradient(judge: Callable[[Tensor], Tensor], pictures: Samples) -> Tensor:
+    """The slope alone, see `score_and_slope`."""
+    return score_and_slope(judge, pictures)[1]
 
 
 def zero_centred(judge: Callable[[Tensor], Tensor], pictures: Samples) -> Scalar:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from leafwing.core import randomness
+from leafwing.core.schedules import burn_in
 from leafwing.game import Terms, call
 from leafwing.networks.synced import SyncedBatchNorm
 from leafwing.training import Training, Watcher
@@ -22,10 +23,12 @@ class Average(Watcher):
     Args:
         halflife_images: real images after which a weight's influence halves; 0 copies G each round.
         ramp: early on, the half-life is at most this share of the images seen.
+        burn_in_images: images over which the half-life grows from 0 along half a cosine (R3GAN's, Huang et al. 2024,
+            arXiv:2501.05441); 0 for the whole of it from the start.
     """
 
-    def __init__(self, halflife_images: float, ramp: float) -> None:
-        self.halflife, self.ramp = halflife_images, ramp
+    def __init__(self, halflife_images: float, ramp: float, burn_in_images: float = 0.0) -> None:
+        self.halflife, self.ramp, self.burn_in = halflife_images, ramp, burn_in_images
         self._images = 0
 
     def start(self, training: Training) -> None:
@@ -35,8 +38,9 @@ class Average(Watcher):
     @torch.no_grad()
     def after_round(self, training: Training, log: Terms) -> None:
         """Move the average a little towards G."""
-        shown, self._images = training.images - self._images, training.images
-        halflife = min(self.halflife, self.ramp * training.images)
+        before, self._images = self._images, training.images
+        shown = training.images - before
+        halflife = min(burn_in(0.0, self.halflife, before, self.burn_in), self.ramp * training.images)
         keep = 0.5 ** (shown / halflife) if halflife > 0 else 0.0
         move(training.average, training.players.G, 1 - keep)
 
