@@ -9,19 +9,21 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import pytest
 
-from leafwing.core import published
+from leafwing.core import contents, published
 from leafwing.core.disk import Disk
 from leafwing.core.errors import StorageFailed
-from leafwing.core.published import newest, prune, publish, read, sweep, verify
+from leafwing.core.housekeeping import prune, sweep
+from leafwing.core.published import newest, publish, read, verify
 
 ERRNOS = [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EFBIG]
 RARER = [errno.ENAMETOOLONG, errno.ESTALE]
 OPERATIONS = ["create", "write", "fsync", "close", "fsync_dir", "mkdir", "replace", "unlink", "rmdir"]
-OPERATIONS += ["listdir", "size", "read", "free"]
+OPERATIONS += ["listdir", "size", "read", "free", "open", "read_some"]
 OLD = {"g.safetensors": b"old generator"}
 NEW = {"g.safetensors": bytes(range(256)) * 40, "empty.bin": b""}
 
@@ -72,6 +74,18 @@ class KillAt(Counting):
         os.kill(os.getpid(), 9)
 
 
+class InTurn(Executor):
+    """No threads: the operations come in the same order in every trial."""
+
+    def submit(self, work, /, *arguments, **options):  # type: ignore[no-untyped-def]
+        done: Future[object] = Future()
+        try:
+            done.set_result(work(*arguments, **options))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
     """A folder in memory where there is one: a thousand saves are made in it."""
@@ -82,8 +96,9 @@ def tmp_path() -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def _small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(published, "_CHUNK", 4096)  # several writes a file
+    monkeypatch.setattr(contents, "CHUNK", 4096)  # several writes a file
     monkeypatch.setattr(os, "fsync", lambda fd: None)  # counted and modelled above it; the real one is slow
+    monkeypatch.setattr(published, "helpers", InTurn)
 
 
 def _old_run(folder: Path) -> Path:
@@ -435,7 +450,7 @@ def test_what_reads_back_wrong_is_not_called_saved(tmp_path: Path) -> None:
         publish(tmp_path / "checkpoints", "step-00000003", NEW, disk=Rotting())
     found, skipped = newest(tmp_path / "checkpoints")
     assert found == tmp_path / "checkpoints" / "step-00000002"
-    assert len(skipped) == 1
+    assert skipped == []
 
 
 def test_a_limit_on_file_size_is_a_storage_failure(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from leafwing.core.contents import sha256
 from leafwing.core.errors import BadRun
-from leafwing.core.published import FORMAT, _canonical, _sha256, newest, prune, publish, read, sweep, verify
+from leafwing.core.housekeeping import prune, sweep
+from leafwing.core.published import FORMAT, _canonical, newest, publish, read, verify
 
 FILES = {"g.safetensors": random.Random(0).randbytes(20_000), "d.safetensors": b"d" * 5_000, "state.json": b"{}"}
 
@@ -28,7 +30,7 @@ def _reseal(folder: Path, **changes: object) -> None:
     """Change the manifest and give it a fitting checksum, as a liar would."""
     manifest = json.loads((folder / "manifest.json").read_text())
     body = {key: value for key, value in manifest.items() if key != "sha256"} | changes
-    (folder / "manifest.json").write_bytes(_canonical({**body, "sha256": _sha256(_canonical(body))}))
+    (folder / "manifest.json").write_bytes(_canonical({**body, "sha256": sha256(_canonical(body))}))
 
 
 def test_what_is_published_is_read_back(tmp_path: Path):
