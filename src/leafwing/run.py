@@ -25,9 +25,10 @@ from leafwing.core.config import read_toml
 from leafwing.core.errors import BadRun
 from leafwing.core.lock import RunLock
 from leafwing.core.progress import say
+from leafwing.core.published import replace_file
 from leafwing.core.ranks import Ranks, connect, joined
 from leafwing.data import Store
-from leafwing.generator import replace_file, save_generator
+from leafwing.generator import save_generator
 from leafwing.loading import card
 from leafwing.prepare import OURS, Given, choose_device, prepare, read_store, settle
 from leafwing.recipe import Recipe

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from leafwing.core.contents import Contents, helpers, holds, sha256, sha256_file, size_of, write_file
-from leafwing.core.disk import DISK, Disk
+from leafwing.core.disk import DISK, Disk, is_alive
 from leafwing.core.errors import BadRun, StorageFailed
 
 MANIFEST = "manifest.json"
@@ -141,6 +141,27 @@ def newest(parent: Path, prefix: str = "step-", *, disk: Disk = DISK) -> tuple[P
         else:
             return Path(parent) / name, skipped
     return None, skipped
+
+
+def replace_file(path: Path, contents: Contents, disk: Disk = DISK) -> None:
+    """Replace one file as a whole: a reader sees the old bytes or the new, whatever happens; so does a restart.
+
+    Raises:
+        StorageFailed: the disk refused; the old file is unhurt.
+    """
+    beside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        for name in disk.listdir(path.parent):
+            pid = name.removeprefix(f".{path.name}.tmp-")
+            if pid != name and pid.isdigit() and (int(pid) == os.getpid() or not is_alive(int(pid))):
+                disk.unlink(path.parent / name)
+        write_file(beside, contents, disk)
+        disk.replace(beside, path)
+        disk.fsync_dir(path.parent)
+    except OSError as error:
+        remove(beside, disk)
+        why = error.strerror or str(error)
+        raise StorageFailed(refusal(path, why, size_of(contents), disk)) from error
 
 
 # ---------------------------------------------------------------------------------------------- writing

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from leafwing.core.progress import tell
 from leafwing.game import Terms
 from leafwing.training import Training, Watcher
 from leafwing.watch.meter import Row
@@ -51,7 +51,7 @@ class TrainingBar(Watcher):
         if not self._console.is_terminal and (now - self._last >= self._quiet_seconds or last_line):
             left = (training.goal - training.step) * row["seconds"] / max(training.step, 1)
             line = f"step {training.step}/{training.goal}: {self._numbers}, about {clock(left)} left"
-            print(line, file=sys.stderr, flush=True)
+            tell(line)
             self._last = now
 
     def after_round(self, training: Training, log: Terms) -> None:
