@@ -56,7 +56,7 @@ def restore(training: Training, files: Mapping[str, bytes], folder: Path) -> dic
         for name, net in networks(training).items():
             net.load_state_dict(loaded[name])
     except RuntimeError as error:
-        detail = " ".join(str(error).split())
+        detail = " ".join(str(error).split())[:300]
         raise BadRun(f"The checkpoint {folder} does not fit the networks of this recipe: {detail}") from None
     for name, optimizer in optimizers(training).items():
         take_up(optimizer, tensors.unflatten_optimizer(loaded[name], state[name]), folder)
