@@ -118,9 +118,9 @@ FILES: dict[str, tuple[bytes, str]] = {
     "duplicate table": (b"[train]\nbatch = 3\n[train]\nsteps = 4\n", "declared twice"),
     "deep list": (b"a = " + b"[" * 10_000, "nested too deeply"),
     "deep table": (b"a = " + b"{a = " * 10_000, "nested too deeply"),
-    "deep header": (b"[" + b"train." * 9_999 + b"a]\nx = 1\n", "train"),
-    "deep dotted key": (b"train." * 9_999 + b"a = 1\n", "train"),
-    "huge integer": (b"[train]\nsteps = " + b"9" * 10_000 + b"\n", "train.steps"),
+    "deep header": (b"[" + b"train." * 9_999 + b"a]\nx = 1\n", "nested too deeply"),
+    "deep dotted key": (b"train." * 9_999 + b"a = 1\n", "nested too deeply"),
+    "huge integer": (b"[train]\nsteps = " + b"9" * 10_000 + b"\n", "4300 digits"),
     "infinity": (b"[optimizer.generator]\nlr = inf\n", "optimizer.generator.lr"),
     "NaN": (b"[optimizer.generator]\nlr = nan\n", "optimizer.generator.lr"),
     "a date": (b"[train]\nsteps = 2020-01-01\n", "train.steps"),
@@ -199,7 +199,7 @@ def test_rel_r14_recipes_and_sources_that_are_not_there(pictures, tmp_path, caps
         (["--recipe", ""], "recipe"),
         (["--recipe", "/dev/null/x.toml"], "x.toml"),
         (["--recipe", "a" * 5000 + ".toml"], "recipe"),
-        (["--recipe", "x\0.toml"], "recipe"),
+        (["--recipe", "x\0.toml"], "null byte"),
         ([str(tmp_path / "empty")], "empty"),
         ([str(tmp_path / "nothing")], "does not exist"),
         (["world:moon"], "moon"),
@@ -239,7 +239,7 @@ def test_rel_r14_a_checkpoint_of_another_recipe(pictures, tmp_path, capsys):  # 
         assert command(["resume", str(tmp_path / "run"), "--steps", "3"]) == 2
         said = capsys.readouterr().err.strip()
         assert words in said
-        assert "step-00000002" in said
+        assert str(tmp_path / "run") in said
         assert len(said.splitlines()) == 1
         assert len(said) < 1000
     for other in ("gan-2014", "faces"):

@@ -281,13 +281,16 @@ def build(section: str, part: Part, **facts: Any) -> Any:
             f"The {section} of this run was given in Python ({part.name}): give it again there, {section}=..."
         )
     try:
-        return REGISTRIES[section].build(part.name, dict(part.options), **facts)
+        made = REGISTRIES[section].build(part.name, dict(part.options), **facts)
     except LeafwingError:
         raise
     except Exception as error:
         if FILE not in part.name and not isinstance(error, ValueError):
             raise
         raise BadConfig(f"{section} {part.name!r} cannot be built: {error}.") from error
+    if section in ("generator", "discriminator") and not isinstance(made, nn.Module):
+        raise BadConfig(f"{section} {part.name!r} cannot be: it is no torch.nn.Module.")
+    return made
 
 
 def shipped() -> dict[str, Path]:
