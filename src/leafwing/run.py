@@ -222,9 +222,9 @@ def check_same(then: dict[str, Any], now: dict[str, Any], accept_new_data: bool)
     """Refuse other data unless accepted; say aloud what else keeps the run from being bit-identical."""
     if not then:
         return
-    if then["data"] != now["data"] and not accept_new_data:
+    if then.get("data") != now["data"] and not accept_new_data:
         raise BadRun(
-            f"The data changed since the checkpoint ({then['pictures']} pictures then, {now['pictures']} now): "
+            f"The data changed since the checkpoint ({then.get('pictures')} pictures then, {now['pictures']} now): "
             "restore it, or go on with --accept-new-data."
         )
     for name in ("torch", "device", "threads", "ranks"):

@@ -50,7 +50,11 @@ def digest(training: Training) -> str:
 
 def restore(training: Training, files: Mapping[str, bytes], folder: Path) -> dict[str, Any]:
     """Put a training where the files of a checkpoint left it; returns its ``state.json``."""
-    state = json.loads(files["state.json"])
+    state = json.loads(files.get("state.json", b"{}"))
+    wanted = ["step", "images", "watchers", "facts", *optimizers(training)]
+    missing = {f"{name}.safetensors" for name in tensor_files(training)} - files.keys() | set(wanted) - state.keys()
+    if missing:
+        raise BadRun(f"The checkpoint {folder} lacks {', '.join(sorted(missing))}: it is of another kind of run.")
     loaded = {n: tensors.from_bytes(files[f"{n}.safetensors"], str(folder / n)) for n in tensor_files(training)}
     try:
         for name, net in networks(training).items():
