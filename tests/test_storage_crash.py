@@ -132,7 +132,7 @@ BUILDS = pytest.mark.parametrize("build", [_old_run, _damaged_run])
 
 @pytest.mark.parametrize("lasting", [False, True])
 @BUILDS
-def test_a_refused_operation_loses_nothing(build: Callable[[Path], Path], lasting: bool, tmp_path: Path) -> None:
+def test_rel_r4_a_refused_operation_loses_nothing(build: Callable[[Path], Path], lasting: bool, tmp_path: Path) -> None:
     last = _length(build, tmp_path / "count")
     refused = 0
     for k in range(1, last + 1):
@@ -166,7 +166,7 @@ def test_a_refused_operation_loses_nothing(build: Callable[[Path], Path], lastin
 
 
 @BUILDS
-def test_a_kill_anywhere_leaves_the_old_or_the_new(build: Callable[[Path], Path], tmp_path: Path) -> None:
+def test_rel_r2_a_kill_anywhere_leaves_the_old_or_the_new(build: Callable[[Path], Path], tmp_path: Path) -> None:
     last = _length(build, tmp_path / "count")
     seen = set()
     for k in range(1, last + 1):
@@ -337,7 +337,7 @@ def _trials(last: int) -> list[tuple[int, str, int]]:
 
 
 @BUILDS
-def test_no_power_loss_loses_a_checkpoint(build: Callable[[Path], Path], tmp_path: Path) -> None:
+def test_rel_r2_no_power_loss_loses_a_checkpoint(build: Callable[[Path], Path], tmp_path: Path) -> None:
     last = _length(build, tmp_path / "count")
     for k, mode, seed in _trials(last):
         root = tmp_path / "run"
@@ -365,7 +365,7 @@ class RefusingOnce(PowerLoss):
         super().fsync_dir(folder)
 
 
-def test_a_second_try_makes_safe_what_the_first_only_renamed(tmp_path: Path) -> None:
+def test_rel_r2_a_second_try_makes_safe_what_the_first_only_renamed(tmp_path: Path) -> None:
     root = tmp_path / "run"
     parent = _old_run(root)
     disk = RefusingOnce(root, 0)
@@ -391,7 +391,7 @@ class ForgetfulFolders(PowerLoss):
 
 
 @pytest.mark.parametrize("kind", [Forgetful, ForgetfulFolders])
-def test_the_power_loss_test_notices_a_missing_fsync(kind: type[PowerLoss], tmp_path: Path) -> None:
+def test_rel_r2_the_power_loss_test_notices_a_missing_fsync(kind: type[PowerLoss], tmp_path: Path) -> None:
     root = tmp_path / "run"
     parent = _old_run(root)
     assert _lose_power(root, parent, 10_000, "drop", 0, kind) == "pruned"
@@ -436,7 +436,7 @@ def test_short_writes_are_continued(tmp_path: Path) -> None:
     assert read(publish(tmp_path, "x", NEW, disk=ShortWrites()))[0] == NEW
 
 
-def test_too_little_room_is_said_before_writing(tmp_path: Path) -> None:
+def test_rel_r4_too_little_room_is_said_before_writing(tmp_path: Path) -> None:
     disk = Tiny(10_500)  # more than the files, less than 1.2 times as much
     with pytest.raises(StorageFailed, match=r"step-1: no space left .*needs 1[0-9],\d+ bytes, 10,500 bytes"):
         publish(tmp_path, "step-1", NEW, disk=disk)
@@ -453,7 +453,7 @@ def test_what_reads_back_wrong_is_not_called_saved(tmp_path: Path) -> None:
     assert skipped == []
 
 
-def test_a_limit_on_file_size_is_a_storage_failure(tmp_path: Path) -> None:
+def test_rel_r4_a_limit_on_file_size_is_a_storage_failure(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     child = os.fork()
     if child == 0:

@@ -56,7 +56,7 @@ def test_damaged_folders_are_moved_aside_and_kept(parent: Path):
     assert newest(parent) == (parent / "step-00000002", [])
 
 
-def test_every_flipped_bit_is_found(parent: Path):
+def test_rel_r3_every_flipped_bit_is_found(parent: Path):
     rng = random.Random(1)
     folder = parent / "step-00000002"
     names = sorted(os.listdir(folder))
@@ -76,7 +76,7 @@ def test_every_flipped_bit_is_found(parent: Path):
     verify(folder)
 
 
-def test_every_truncation_is_found(parent: Path):
+def test_rel_r3_every_truncation_is_found(parent: Path):
     folder = parent / "step-00000002"
     for name in os.listdir(folder):
         whole = (folder / name).read_bytes()
@@ -88,7 +88,7 @@ def test_every_truncation_is_found(parent: Path):
     verify(folder)
 
 
-def test_swapped_missing_and_extra_files_are_found(parent: Path):
+def test_rel_r3_swapped_missing_and_extra_files_are_found(parent: Path):
     old, new = parent / "step-00000001", parent / "step-00000002"
     publish(parent, "step-00000003", {**FILES, "g.safetensors": FILES["g.safetensors"][::-1]})
     (parent / "step-00000003" / "g.safetensors").replace(new / "g.safetensors")  # same name, same size
@@ -108,7 +108,7 @@ def test_swapped_missing_and_extra_files_are_found(parent: Path):
     assert len(newest(parent)[1]) == 3
 
 
-def test_two_files_of_one_folder_swapped_are_found(tmp_path: Path):
+def test_rel_r3_two_files_of_one_folder_swapped_are_found(tmp_path: Path):
     folder = publish(tmp_path, "x", {"a": b"1" * 99, "b": b"2" * 99})
     (folder / "a").rename(folder / "c")
     (folder / "b").rename(folder / "a")
