@@ -285,9 +285,7 @@ def test_divergence_is_said_and_not_saved():
         fit(training, [Soundness(1)])
 
 
-def test_rel_r4_a_disk_that_refuses_the_log_or_a_sheet_does_not_stop_the_training(
-    pictures, tmp_path, monkeypatch, capsys
-):
+def test_rel_r4_a_disk_that_refuses_the_log_or_a_sheet_costs_no_training(pictures, tmp_path, monkeypatch, capsys):
     """Said once, training unhurt."""
     import errno
 
@@ -323,9 +321,7 @@ def test_a_broken_sheet_costs_the_film_and_not_the_run(pictures, tmp_path, capsy
     assert "time-lapse could not be made" in capsys.readouterr().err
 
 
-def test_rel_r4_a_disk_too_full_for_the_exported_generator_does_not_stop_the_training(
-    pictures, tmp_path, monkeypatch, capsys
-):
+def test_rel_r4_a_disk_too_full_for_the_exported_generator_costs_no_training(pictures, tmp_path, monkeypatch, capsys):
     import errno
 
     import leafwing.generator as exported

@@ -24,7 +24,7 @@ from leafwing.core import published
 from leafwing.core.config import read_toml
 from leafwing.core.errors import BadRun
 from leafwing.core.lock import RunLock
-from leafwing.core.progress import say
+from leafwing.core.progress import drop_dead_terminal, say
 from leafwing.core.published import replace_file
 from leafwing.core.ranks import Ranks, connect, joined
 from leafwing.data import Store
@@ -191,6 +191,7 @@ def stoppable(speaks: bool = True) -> Iterator[list[signal.Signals]]:
         if caught:
             os._exit(128 + number)
         caught.append(signal.Signals(number))
+        drop_dead_terminal()
         if speaks:
             say("Stopping after this round and saving; once more to stop at once without saving.")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +22,16 @@ def tell(line: str) -> None:
     """A line to stderr, if it can still be written."""
     with suppress(OSError, ValueError):  # a closed terminal, a pipe without a reader
         print(line, file=sys.stderr, flush=True)
+
+
+def drop_dead_terminal() -> None:
+    """When the terminal's window was closed, whatever is still said goes nowhere instead of being an error."""
+    for fd in (1, 2):
+        with suppress(OSError):
+            if stat.S_ISCHR(os.fstat(fd).st_mode) and not os.isatty(fd):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, fd)
+                os.close(nowhere)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -45,7 +46,8 @@ class TrainingBar(Watcher):
             f"{row['images_per_s']:.0f} images/s, D right on real {row.get('D/real_accuracy', 0):.0%}, "
             f"on fake {row.get('D/fake_accuracy', 0):.0%}"
         )
-        self._bar.update(self._task, numbers=self._numbers)
+        with suppress(OSError):
+            self._bar.update(self._task, numbers=self._numbers)
         now = time.monotonic()
         last_line = training.step == training.goal
         if not self._console.is_terminal and (now - self._last >= self._quiet_seconds or last_line):
@@ -56,7 +58,8 @@ class TrainingBar(Watcher):
 
     def after_round(self, training: Training, log: Terms) -> None:
         """Move the bar."""
-        self._bar.update(self._task, completed=training.step)
+        with suppress(OSError):  # a window just closed: the signal that says so comes next
+            self._bar.update(self._task, completed=training.step)
 
     def finish(self, training: Training) -> None:
         """Leave the bar as it stands."""
