@@ -17,7 +17,7 @@ check: $(VENV)/.dev  ## lint and types
 	$(BIN)/ruff format --check src tests benchmarks examples
 	$(BIN)/mypy
 
-proof: $(VENV)/.dev  ## minutes of training: what the quick tests cannot show
+proof: $(VENV)/.dev  ## minutes to an hour: a thousand kills, ten thousand flipped bits, two hundred signals, and longer trainings
 	$(BIN)/python -m pytest -m proof
 
 $(VENV)/.demo: pyproject.toml constraints.txt

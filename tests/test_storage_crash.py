@@ -9,19 +9,21 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import pytest
 
-from leafwing.core import published
+from leafwing.core import contents, published
 from leafwing.core.disk import Disk
 from leafwing.core.errors import StorageFailed
-from leafwing.core.published import newest, prune, publish, read, sweep, verify
+from leafwing.core.housekeeping import prune, sweep
+from leafwing.core.published import newest, publish, read, verify
 
 ERRNOS = [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EFBIG]
 RARER = [errno.ENAMETOOLONG, errno.ESTALE]
 OPERATIONS = ["create", "write", "fsync", "close", "fsync_dir", "mkdir", "replace", "unlink", "rmdir"]
-OPERATIONS += ["listdir", "size", "read", "free"]
+OPERATIONS += ["listdir", "size", "read", "free", "open", "read_some"]
 OLD = {"g.safetensors": b"old generator"}
 NEW = {"g.safetensors": bytes(range(256)) * 40, "empty.bin": b""}
 
@@ -72,6 +74,18 @@ class KillAt(Counting):
         os.kill(os.getpid(), 9)
 
 
+class InTurn(Executor):
+    """No threads: the operations come in the same order in every trial."""
+
+    def submit(self, work, /, *arguments, **options):  # type: ignore[no-untyped-def]
+        done: Future[object] = Future()
+        try:
+            done.set_result(work(*arguments, **options))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
     """A folder in memory where there is one: a thousand saves are made in it."""
@@ -82,8 +96,9 @@ def tmp_path() -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def _small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(published, "_CHUNK", 4096)  # several writes a file
+    monkeypatch.setattr(contents, "CHUNK", 4096)  # several writes a file
     monkeypatch.setattr(os, "fsync", lambda fd: None)  # counted and modelled above it; the real one is slow
+    monkeypatch.setattr(published, "helpers", InTurn)
 
 
 def _old_run(folder: Path) -> Path:
@@ -117,7 +132,7 @@ BUILDS = pytest.mark.parametrize("build", [_old_run, _damaged_run])
 
 @pytest.mark.parametrize("lasting", [False, True])
 @BUILDS
-def test_a_refused_operation_loses_nothing(build: Callable[[Path], Path], lasting: bool, tmp_path: Path) -> None:
+def test_rel_r4_a_refused_operation_loses_nothing(build: Callable[[Path], Path], lasting: bool, tmp_path: Path) -> None:
     last = _length(build, tmp_path / "count")
     refused = 0
     for k in range(1, last + 1):
@@ -151,7 +166,7 @@ def test_a_refused_operation_loses_nothing(build: Callable[[Path], Path], lastin
 
 
 @BUILDS
-def test_a_kill_anywhere_leaves_the_old_or_the_new(build: Callable[[Path], Path], tmp_path: Path) -> None:
+def test_rel_r2_a_kill_anywhere_leaves_the_old_or_the_new(build: Callable[[Path], Path], tmp_path: Path) -> None:
     last = _length(build, tmp_path / "count")
     seen = set()
     for k in range(1, last + 1):
@@ -322,7 +337,7 @@ def _trials(last: int) -> list[tuple[int, str, int]]:
 
 
 @BUILDS
-def test_no_power_loss_loses_a_checkpoint(build: Callable[[Path], Path], tmp_path: Path) -> None:
+def test_rel_r2_no_power_loss_loses_a_checkpoint(build: Callable[[Path], Path], tmp_path: Path) -> None:
     last = _length(build, tmp_path / "count")
     for k, mode, seed in _trials(last):
         root = tmp_path / "run"
@@ -350,7 +365,7 @@ class RefusingOnce(PowerLoss):
         super().fsync_dir(folder)
 
 
-def test_a_second_try_makes_safe_what_the_first_only_renamed(tmp_path: Path) -> None:
+def test_rel_r2_a_second_try_makes_safe_what_the_first_only_renamed(tmp_path: Path) -> None:
     root = tmp_path / "run"
     parent = _old_run(root)
     disk = RefusingOnce(root, 0)
@@ -376,7 +391,7 @@ class ForgetfulFolders(PowerLoss):
 
 
 @pytest.mark.parametrize("kind", [Forgetful, ForgetfulFolders])
-def test_the_power_loss_test_notices_a_missing_fsync(kind: type[PowerLoss], tmp_path: Path) -> None:
+def test_rel_r2_the_power_loss_test_notices_a_missing_fsync(kind: type[PowerLoss], tmp_path: Path) -> None:
     root = tmp_path / "run"
     parent = _old_run(root)
     assert _lose_power(root, parent, 10_000, "drop", 0, kind) == "pruned"
@@ -421,7 +436,7 @@ def test_short_writes_are_continued(tmp_path: Path) -> None:
     assert read(publish(tmp_path, "x", NEW, disk=ShortWrites()))[0] == NEW
 
 
-def test_too_little_room_is_said_before_writing(tmp_path: Path) -> None:
+def test_rel_r4_too_little_room_is_said_before_writing(tmp_path: Path) -> None:
     disk = Tiny(10_500)  # more than the files, less than 1.2 times as much
     with pytest.raises(StorageFailed, match=r"step-1: no space left .*needs 1[0-9],\d+ bytes, 10,500 bytes"):
         publish(tmp_path, "step-1", NEW, disk=disk)
@@ -435,10 +450,10 @@ def test_what_reads_back_wrong_is_not_called_saved(tmp_path: Path) -> None:
         publish(tmp_path / "checkpoints", "step-00000003", NEW, disk=Rotting())
     found, skipped = newest(tmp_path / "checkpoints")
     assert found == tmp_path / "checkpoints" / "step-00000002"
-    assert len(skipped) == 1
+    assert skipped == []
 
 
-def test_a_limit_on_file_size_is_a_storage_failure(tmp_path: Path) -> None:
+def test_rel_r4_a_limit_on_file_size_is_a_storage_failure(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     child = os.fork()
     if child == 0:

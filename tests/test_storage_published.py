@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from leafwing.core.contents import sha256
 from leafwing.core.errors import BadRun
-from leafwing.core.published import FORMAT, _canonical, _sha256, newest, prune, publish, read, sweep, verify
+from leafwing.core.housekeeping import prune, sweep
+from leafwing.core.published import FORMAT, _canonical, newest, publish, read, verify
 
 FILES = {"g.safetensors": random.Random(0).randbytes(20_000), "d.safetensors": b"d" * 5_000, "state.json": b"{}"}
 
@@ -28,7 +30,7 @@ def _reseal(folder: Path, **changes: object) -> None:
     """Change the manifest and give it a fitting checksum, as a liar would."""
     manifest = json.loads((folder / "manifest.json").read_text())
     body = {key: value for key, value in manifest.items() if key != "sha256"} | changes
-    (folder / "manifest.json").write_bytes(_canonical({**body, "sha256": _sha256(_canonical(body))}))
+    (folder / "manifest.json").write_bytes(_canonical({**body, "sha256": sha256(_canonical(body))}))
 
 
 def test_what_is_published_is_read_back(tmp_path: Path):
@@ -54,7 +56,7 @@ def test_damaged_folders_are_moved_aside_and_kept(parent: Path):
     assert newest(parent) == (parent / "step-00000002", [])
 
 
-def test_every_flipped_bit_is_found(parent: Path):
+def test_rel_r3_every_flipped_bit_is_found(parent: Path):
     rng = random.Random(1)
     folder = parent / "step-00000002"
     names = sorted(os.listdir(folder))
@@ -74,7 +76,7 @@ def test_every_flipped_bit_is_found(parent: Path):
     verify(folder)
 
 
-def test_every_truncation_is_found(parent: Path):
+def test_rel_r3_every_truncation_is_found(parent: Path):
     folder = parent / "step-00000002"
     for name in os.listdir(folder):
         whole = (folder / name).read_bytes()
@@ -86,7 +88,7 @@ def test_every_truncation_is_found(parent: Path):
     verify(folder)
 
 
-def test_swapped_missing_and_extra_files_are_found(parent: Path):
+def test_rel_r3_swapped_missing_and_extra_files_are_found(parent: Path):
     old, new = parent / "step-00000001", parent / "step-00000002"
     publish(parent, "step-00000003", {**FILES, "g.safetensors": FILES["g.safetensors"][::-1]})
     (parent / "step-00000003" / "g.safetensors").replace(new / "g.safetensors")  # same name, same size
@@ -106,7 +108,7 @@ def test_swapped_missing_and_extra_files_are_found(parent: Path):
     assert len(newest(parent)[1]) == 3
 
 
-def test_two_files_of_one_folder_swapped_are_found(tmp_path: Path):
+def test_rel_r3_two_files_of_one_folder_swapped_are_found(tmp_path: Path):
     folder = publish(tmp_path, "x", {"a": b"1" * 99, "b": b"2" * 99})
     (folder / "a").rename(folder / "c")
     (folder / "b").rename(folder / "a")

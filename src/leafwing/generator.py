@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from leafwing.core import tensors
+from leafwing.core.disk import DISK, Disk
 from leafwing.core.errors import BadNetwork, BadRun, StorageFailed
+from leafwing.core.published import replace_file
 from leafwing.game import call
 from leafwing.latents import Prior
 
@@ -43,7 +44,7 @@ class Generator:
         return call(self.network, z.to(device), None if condition is None else condition.to(device))
 
 
-def save_generator(folder: Path, network: nn.Module, card: dict[str, Any]) -> None:
+def save_generator(folder: Path, network: nn.Module, card: dict[str, Any], disk: Disk = DISK) -> None:
     """Write the folder anew; each file is replaced whole, so a reader never sees half a file."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,22 +52,8 @@ def save_generator(folder: Path, network: nn.Module, card: dict[str, Any]) -> No
         raise StorageFailed(f"{folder} cannot be made: {error.strerror or error}.") from error
     facts = {"format": FORMAT, **card}
     state = {name: value.detach() for name, value in network.state_dict().items()}
-    replace_file(folder / WEIGHTS, tensors.to_bytes(state, {"leafwing": json.dumps(facts)}))
-    replace_file(folder / CARD, json.dumps(facts, indent=2).encode())
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write beside, push to the medium, rename over; a disk that refuses is :class:`StorageFailed`."""
-    beside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise StorageFailed(f"{path} cannot be written: {error.strerror or error}.") from error
+    replace_file(folder / WEIGHTS, tensors.to_pieces(state, {"leafwing": json.dumps(facts)}), disk)
+    replace_file(folder / CARD, json.dumps(facts, indent=2).encode(), disk)
 
 
 def generator_folder(path: Path) -> Path:

@@ -6,6 +6,7 @@ settings of the class it names before any data is read.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -18,7 +19,7 @@ from pydantic import BaseModel, Field
 from torch import nn
 
 from leafwing import latents
-from leafwing.core.config import Settings, apply_overrides, read_toml, validate, write_toml
+from leafwing.core.config import TOO_DEEP, Settings, apply_overrides, read_toml, shown, validate, write_toml
 from leafwing.core.errors import BadConfig, LeafwingError, did_you_mean
 from leafwing.core.registry import Registry
 from leafwing.game import Variant
@@ -134,6 +135,7 @@ TABLES: dict[str, type[Settings]] = {
     "watch": WatchSettings,
     "optimizer": OptimizersSettings,
 }
+MAX_Z = 1_000_000
 USER = "user:"
 """Begins the name of a network that was given in Python as an ``nn.Module``."""
 FILE = ".py:"
@@ -176,7 +178,9 @@ class Recipe:
             if key not in known:
                 raise BadConfig(f"{key!r} is not a section of a recipe.{did_you_mean(key, known)}")
             if key != "title" and not isinstance(value, Mapping):
-                raise BadConfig(f"{key} = {value!r} cannot be: {key} is a section, e.g. --set {example(key)}.")
+                raise BadConfig(f"{key} = {shown(value)} cannot be: {key} is a section, e.g. --set {example(key)}.")
+            if key == "title" and not isinstance(value, str):
+                raise BadConfig(f"title = {shown(value)} cannot be: it should be a text in quotes.")
         parts: dict[str, Any] = {key: read_part(key, values.get(key, {})) for key in REGISTRIES}
         tables: dict[str, Any] = {k: validate(schema, values.get(k, {}), k) for k, schema in TABLES.items()}
         return cls(**parts, **tables, title=str(values.get("title", "")))
@@ -232,7 +236,8 @@ class Recipe:
     def check(self) -> None:
         """Construct everything without memory or data, so that what cannot be built is said at once."""
         self.build_variant()
-        self.build_prior()
+        if self.build_prior().dim > MAX_Z:
+            raise BadConfig(f"prior.dim = {self.build_prior().dim} cannot be: z has at most {MAX_Z:,} numbers.")
         makers = ((self.generator, self.build_generator), (self.discriminator, self.build_discriminator))
         ours = [make for part, make in makers if not part.name.startswith(USER) and FILE not in part.name]
         with torch.device("meta"):
@@ -251,7 +256,7 @@ def read_part(section: str, values: Mapping[str, Any]) -> Part:
     """The part a section names, its other keys validated against the part's own settings."""
     name = values.get("name", DEFAULT_PARTS[section])
     if not isinstance(name, str):
-        raise BadConfig(f"{section}.name = {name!r} cannot be: it should be a name in quotes.")
+        raise BadConfig(f"{section}.name = {shown(name)} cannot be: it should be a name in quotes.")
     if name.startswith(USER):
         return Part(name, Settings())
     if FILE in name:  # absolute, so that the run can be resumed from anywhere
@@ -282,13 +287,16 @@ def build(section: str, part: Part, **facts: Any) -> Any:
             f"The {section} of this run was given in Python ({part.name}): give it again there, {section}=..."
         )
     try:
-        return REGISTRIES[section].build(part.name, dict(part.options), **facts)
+        made = REGISTRIES[section].build(part.name, dict(part.options), **facts)
     except LeafwingError:
         raise
     except Exception as error:
         if FILE not in part.name and not isinstance(error, ValueError):
             raise
         raise BadConfig(f"{section} {part.name!r} cannot be built: {error}.") from error
+    if section in ("generator", "discriminator") and not isinstance(made, nn.Module):
+        raise BadConfig(f"{section} {part.name!r} cannot be: it is no torch.nn.Module.")
+    return made
 
 
 def shipped() -> dict[str, Path]:
@@ -302,11 +310,14 @@ def load_recipe(name_or_file: str, overrides: Iterable[str] = (), check: bool = 
     known = shipped()
     if name_or_file in known:
         path = known[name_or_file]
-    elif name_or_file.endswith(".toml") or Path(name_or_file).is_file():
+    elif name_or_file.endswith(".toml") or os.path.isfile(name_or_file):
         path = Path(name_or_file)
     else:
-        raise BadConfig(f"No recipe is called {name_or_file!r}.{did_you_mean(name_or_file, known)}")
-    recipe = Recipe.from_dict(apply_overrides(read_toml(path), overrides))
+        raise BadConfig(f"No recipe is called {shown(name_or_file)}.{did_you_mean(name_or_file, known)}")
+    try:
+        recipe = Recipe.from_dict(apply_overrides(read_toml(path), overrides))
+    except RecursionError:
+        raise BadConfig(f"{shown(path)} is not a recipe: it is {TOO_DEEP}.") from None
     if check:
         recipe.check()
     return recipe

@@ -24,10 +24,11 @@ from leafwing.core import published
 from leafwing.core.config import read_toml
 from leafwing.core.errors import BadRun
 from leafwing.core.lock import RunLock
-from leafwing.core.progress import say
+from leafwing.core.progress import drop_dead_terminal, say
+from leafwing.core.published import replace_file
 from leafwing.core.ranks import Ranks, connect, joined
 from leafwing.data import Store
-from leafwing.generator import replace_file, save_generator
+from leafwing.generator import save_generator
 from leafwing.loading import card
 from leafwing.prepare import OURS, Given, choose_device, prepare, read_store, settle
 from leafwing.recipe import Recipe
@@ -191,6 +192,7 @@ def stoppable(speaks: bool = True) -> Iterator[list[signal.Signals]]:
         if caught:
             os._exit(128 + number)
         caught.append(signal.Signals(number))
+        drop_dead_terminal()
         if speaks:
             say("Stopping after this round and saving; once more to stop at once without saving.")
 
@@ -222,9 +224,9 @@ def check_same(then: dict[str, Any], now: dict[str, Any], accept_new_data: bool)
     """Refuse other data unless accepted; say aloud what else keeps the run from being bit-identical."""
     if not then:
         return
-    if then["data"] != now["data"] and not accept_new_data:
+    if then.get("data") != now["data"] and not accept_new_data:
         raise BadRun(
-            f"The data changed since the checkpoint ({then['pictures']} pictures then, {now['pictures']} now): "
+            f"The data changed since the checkpoint ({then.get('pictures')} pictures then, {now['pictures']} now): "
             "restore it, or go on with --accept-new-data."
         )
     for name in ("torch", "device", "threads", "ranks"):

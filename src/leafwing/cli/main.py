@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from contextlib import suppress
+from types import FrameType
 
 from cyclopts import App, CycloptsError
 
@@ -31,7 +34,25 @@ app.command(bench.app)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; never returns normally without an exit code."""
+    catch_signals()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def catch_signals() -> None:
+    """Let Ctrl-C, SIGTERM and SIGHUP unwind what is going on, so that helpers end and half a store is removed.
+
+    A training takes them over while it plays (see ``run.stoppable``); what is ignored, as under ``nohup``, stays so.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, leave)
+
+
+def leave(number: int, frame: FrameType | None) -> None:
+    """End with the code that a shell gives to a process ended by this signal."""
+    raise SystemExit(128 + number)
 
 
 def run(arguments: list[str]) -> int:
@@ -62,5 +83,6 @@ def run(arguments: list[str]) -> int:
 def fail(sentence: str, code: int) -> int:
     """Say it to stderr, escaped so that one message is one line."""
     printable = "".join(c if c.isprintable() or c == " " else repr(c)[1:-1] for c in sentence)
-    print(f"leafwing: {printable}".encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
+    with suppress(OSError):  # nobody is there to read it
+        print(f"leafwing: {printable}".encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
     return code

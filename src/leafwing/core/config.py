@@ -19,18 +19,41 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
+MAX_BYTES, MAX_DOTS = 1 << 20, 100
+"""No recipe is longer, or has more dots in a line; tomllib takes minutes over a key of ten thousand."""
+TOO_DEEP = "nested too deeply"
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; one sentence naming the file and the line when it is not TOML."""
+    where = shown(path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        data = path.read_bytes() if path.stat().st_size <= MAX_BYTES else b"\xff"
+        text = data.decode("utf-8-sig")
+        if any(line.count(".") > MAX_DOTS for line in text.splitlines()):
+            raise RecursionError
+        return tomllib.loads(text)
     except FileNotFoundError:
-        raise BadConfig(f"There is no recipe file {path}.") from None
+        raise BadConfig(f"There is no recipe file {where}.") from None
     except (UnicodeDecodeError, IsADirectoryError):
-        raise BadConfig(f"{path} is not a recipe: it is not a text file in TOML.") from None
+        raise BadConfig(f"{where} is not a recipe: it is not a text file in TOML.") from None
+    except OSError as error:
+        raise BadConfig(f"The recipe file {where} cannot be read: {error.strerror or error}.") from None
     except tomllib.TOMLDecodeError as error:
-        raise BadConfig(f"{path} is not valid TOML: {explain_toml(str(error))}.") from None
+        raise BadConfig(f"{where} is not valid TOML: {explain_toml(str(error))}.") from None
     except RecursionError:
-        raise BadConfig(f"{path} is not a recipe: it is nested too deeply.") from None
+        raise BadConfig(f"{where} is not a recipe: it is {TOO_DEEP}.") from None
+    except ValueError as error:  # a number of thousands of digits, a NUL in the path
+        raise BadConfig(f"{where} is not valid TOML: {str(error).split(':')[0].lower()}.") from None
+
+
+def shown(value: object, most: int = 120) -> str:
+    """``value`` as a person wrote it, the middle left out when it is long."""
+    try:
+        text = str(value) if isinstance(value, Path) else repr(value)
+    except (ValueError, RecursionError):  # an integer of too many digits
+        return "what is written there"
+    return text if len(text) <= most else f"{text[: most // 2]}...{text[-most // 2 :]}"
 
 
 def explain_toml(message: str) -> str:
@@ -64,7 +87,9 @@ def apply_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> di
         dotted, equals, text = override.partition("=")
         keys = [key.strip() for key in dotted.split(".")]
         if not equals or not all(keys):
-            raise BadConfig(f"--set {override!r} is not of the form section.key=value, e.g. --set train.batch=32.")
+            raise BadConfig(f"--set {shown(override)} is not of the form section.key=value, e.g. --set train.batch=32.")
+        if len(keys) > MAX_DOTS:
+            raise BadConfig(f"--set {shown(override)} cannot be: it is {TOO_DEEP}.")
         patch: Any = read_value(text.strip())
         for key in reversed(keys):
             patch = {key: patch}
@@ -76,7 +101,7 @@ def read_value(text: str) -> Any:
     """``text`` as a TOML value, or as the string it is."""
     try:
         table = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no TOML, or a number of thousands of digits
         return text
     return table["value"] if set(table) == {"value"} else text
 
@@ -109,7 +134,7 @@ def explain(error: ValidationError, schema: type[BaseModel], where: str = "") ->
     reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if first["type"] == "value_error":
         return reason if not keys else f"{dotted}: {reason}"
-    return f"{dotted} = {first['input']!r} cannot be: it {reason}."
+    return f"{dotted} = {shown(first['input'])} cannot be: it {reason}."
 
 
 def keys_at(schema: type[BaseModel], path: list[str]) -> list[str]:

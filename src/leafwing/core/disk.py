@@ -14,6 +14,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_DIRECTORY_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF}
 
@@ -86,6 +87,14 @@ class Disk:
     def read(self, path: Path) -> bytes:
         """All bytes of a file."""
         return path.read_bytes()
+
+    def open(self, path: Path) -> int:
+        """Open a file for reading and return its descriptor."""
+        return os.open(path, _READ)
+
+    def read_some(self, fd: int, size: int) -> bytes:
+        """The next bytes, at most ``size``; none at the end."""
+        return os.read(fd, size)
 
     def free(self, folder: Path) -> int:
         """Bytes this user may still write there."""

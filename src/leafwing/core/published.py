@@ -1,23 +1,22 @@
 """Published folders: there whole, or not there at all. Checkpoints and exported generators are such.
 
-A folder is written beside its place as ``NAME.tmp-<pid>``, every file pushed to the medium, the manifest
-(size and SHA-256 of each file) last; then it is renamed into place in one step and read back. Nothing
-published is ever overwritten, and readers check every byte: neither torch.load nor safetensors would notice
-a flipped bit.
+A folder is written beside its place as ``NAME.tmp-<pid>``, every file pushed to the medium and read back, the
+manifest (size and SHA-256 of each file) last; then it is renamed into place in one step. Nothing published is
+ever overwritten, and readers check every byte: neither torch.load nor safetensors would notice a flipped bit.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from leafwing.core.contents import Contents, helpers, holds, sha256, sha256_file, size_of, write_file
 from leafwing.core.disk import DISK, Disk, is_alive
 from leafwing.core.errors import BadRun, StorageFailed
 
@@ -27,10 +26,7 @@ VERSION = 1
 SPARE = 1.2
 """Free bytes asked for before the first write, as a multiple of what is to be written."""
 
-_CHUNK = 8 << 20
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
-_TEMPORARY = re.compile(r".+\.tmp-([0-9]+)")
-_OLD = ".old-"
 _MAX_MANIFEST = 64 << 20
 # Left in any folder that a file manager or a network disk has touched; never read, so harmless.
 _LITTER = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|\.nfs.*", re.IGNORECASE)
@@ -39,7 +35,7 @@ _LITTER = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|\.nfs.*", re.IGN
 def publish(
     parent: Path,
     name: str,
-    files: Mapping[str, bytes],
+    files: Mapping[str, Contents],
     *,
     meta: Mapping[str, Any] | None = None,
     disk: Disk = DISK,
@@ -52,7 +48,7 @@ def publish(
     Args:
         parent: where; made if missing.
         name: the folder's plain name, such as ``step-00000100``.
-        files: plain file name -> bytes.
+        files: plain file name -> bytes, or pieces of them that must not change meanwhile.
         meta: anything JSON can say, kept in the manifest and covered by its checksum.
         disk: the door to the disk.
 
@@ -65,25 +61,25 @@ def publish(
     """
     parent = Path(parent)
     _check_names(name, files)
-    manifest = _seal(files, meta)
+    sizes = {each: size_of(contents) for each, contents in files.items()}
+    needed = sum(sizes.values()) + len(_seal(sizes, dict.fromkeys(files, "0" * 64), meta))
     target = parent / name
-    needed = sum(memoryview(data).nbytes for data in files.values()) + len(manifest)
     try:
         _make_folder(parent, disk)
         taken = disk.listdir(parent)
-        if name in taken and _is_sound(target, disk):
+        if name in taken and is_sound(target, disk):
             disk.fsync_dir(parent)  # the last attempt may have failed just before this
             return target
         _check_space(target, math.ceil(SPARE * needed), disk)
         if name in taken:
             _set_aside(target, taken, disk)
-        _write_beside({**files, MANIFEST: manifest}, target, disk)
-        verify(target, disk=disk)
+        _write_beside(files, sizes, meta, target, disk)
+        check_outline(target, disk=disk)
     except OSError as error:
         why = error.strerror or str(error)
-        raise StorageFailed(_refusal(target, why, needed, disk)) from error
+        raise StorageFailed(refusal(target, why, needed, disk)) from error
     except BadRun as error:
-        raise StorageFailed(_refusal(target, f"it reads back wrong ({error})", needed, disk)) from error
+        raise StorageFailed(refusal(target, f"it reads back wrong ({error})", needed, disk)) from error
     return target
 
 
@@ -93,9 +89,25 @@ def verify(folder: Path, *, disk: Disk = DISK) -> dict[str, Any]:
     Raises:
         BadRun: naming the folder, the file and what is wrong with it.
     """
+    folder = Path(folder)
+    manifest = check_outline(folder, disk=disk)
+    listed = manifest["files"]
+    with helpers() as pool:
+        found = dict(zip(listed, pool.map(lambda name: _hash_file(folder, name, disk), listed), strict=True))
+    for name, entry in listed.items():
+        _compare(folder, name, found[name], entry["sha256"])
+    return manifest
+
+
+def check_outline(folder: Path, *, disk: Disk = DISK) -> dict[str, Any]:
+    """Check everything but the files' own bytes: the manifest, which files there are, how long each is.
+
+    Raises:
+        BadRun: naming the folder, the file and what is wrong with it.
+    """
     manifest = _read_manifest(Path(folder), disk)
-    for _ in _read_files(Path(folder), manifest, disk):
-        pass
+    for name, entry in manifest["files"].items():
+        _check_size(Path(folder), name, entry["size"], disk, exactly=True)
     return manifest
 
 
@@ -105,8 +117,13 @@ def read(folder: Path, *, disk: Disk = DISK) -> tuple[dict[str, bytes], dict[str
     Raises:
         BadRun: naming the folder, the file and what is wrong with it.
     """
-    manifest = _read_manifest(Path(folder), disk)
-    return dict(_read_files(Path(folder), manifest, disk)), manifest["meta"]
+    folder = Path(folder)
+    manifest = _read_manifest(folder, disk)
+    files = {}
+    for name, entry in manifest["files"].items():
+        files[name] = _read_file(folder, name, entry["size"], disk, exactly=True)
+        _compare(folder, name, sha256(files[name]), entry["sha256"])
+    return files, manifest["meta"]
 
 
 def newest(parent: Path, prefix: str = "step-", *, disk: Disk = DISK) -> tuple[Path | None, list[str]]:
@@ -116,7 +133,7 @@ def newest(parent: Path, prefix: str = "step-", *, disk: Disk = DISK) -> tuple[P
         The folder, or None; and one sentence for each damaged or incomplete one that was passed over.
     """
     skipped = []
-    for name in _numbered(Path(parent), prefix, disk):
+    for name in numbered(Path(parent), prefix, disk):
         try:
             verify(Path(parent) / name, disk=disk)
         except BadRun as error:
@@ -126,44 +143,31 @@ def newest(parent: Path, prefix: str = "step-", *, disk: Disk = DISK) -> tuple[P
     return None, skipped
 
 
-def prune(parent: Path, prefix: str, keep: int, *, disk: Disk = DISK) -> None:
-    """Delete all but the newest ``keep`` folders ``<prefix><number>``, and never the last two sound ones.
+def replace_file(path: Path, contents: Contents, disk: Disk = DISK) -> None:
+    """Replace one file as a whole: a reader sees the old bytes or the new, whatever happens; so does a restart.
 
-    Deleting is housekeeping: a refusal of the disk is no error, the next call tries again.
+    Raises:
+        StorageFailed: the disk refused; the old file is unhurt.
     """
-    parent = Path(parent)
-    with suppress(OSError, BadRun):
-        for name in disk.listdir(parent):
-            if name.startswith(_OLD):
-                _remove(parent / name, disk)
-        names = _numbered(parent, prefix, disk)
-        sound = 0
-        for position, name in enumerate(names):
-            if sound >= 2 and position >= keep:
-                # Renamed first: a folder half deleted must not look like a damaged checkpoint.
-                disk.replace(parent / name, parent / (_OLD + name))
-                _remove(parent / (_OLD + name), disk)
-            elif sound < 2 and len(names) > max(keep, 2):
-                sound += _is_sound(parent / name, disk)
-
-
-def sweep(parent: Path, *, disk: Disk = DISK) -> None:
-    """Remove what dead processes left: ``*.tmp-<pid>`` and half-deleted ``.old-*``.
-
-    Call it before this process publishes anything: what bears its own number is a namesake's, and goes too.
-    """
-    with suppress(OSError):
-        for name in disk.listdir(Path(parent)):
-            temporary = _TEMPORARY.fullmatch(name)
-            pid = int(temporary[1]) if temporary else 0
-            if name.startswith(_OLD) or (temporary and (pid == os.getpid() or not is_alive(pid))):
-                _remove(Path(parent) / name, disk)
+    beside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        for name in disk.listdir(path.parent):
+            pid = name.removeprefix(f".{path.name}.tmp-")
+            if pid != name and pid.isdigit() and (int(pid) == os.getpid() or not is_alive(int(pid))):
+                disk.unlink(path.parent / name)
+        write_file(beside, contents, disk)
+        disk.replace(beside, path)
+        disk.fsync_dir(path.parent)
+    except OSError as error:
+        remove(beside, disk)
+        why = error.strerror or str(error)
+        raise StorageFailed(refusal(path, why, size_of(contents), disk)) from error
 
 
 # ---------------------------------------------------------------------------------------------- writing
 
 
-def _check_names(name: str, files: Mapping[str, bytes]) -> None:
+def _check_names(name: str, files: Mapping[str, Contents]) -> None:
     """Refuse names that would leave the folder, or mean two things on another system."""
     for each in (name, *files):
         if not _NAME.fullmatch(each) or _LITTER.fullmatch(each) or ".tmp-" in each:
@@ -172,23 +176,19 @@ def _check_names(name: str, files: Mapping[str, bytes]) -> None:
         raise ValueError(f"file names must differ (also without regard to case) and not be {MANIFEST!r}")
 
 
-def _seal(files: Mapping[str, bytes], meta: Mapping[str, Any] | None) -> bytes:
+def _seal(sizes: Mapping[str, int], hashes: Mapping[str, str], meta: Mapping[str, Any] | None) -> bytes:
     """The manifest's bytes: what is in the folder, and a checksum of the manifest itself."""
     body = {
         "format": FORMAT,
         "version": VERSION,
-        "files": {name: {"size": memoryview(data).nbytes, "sha256": _sha256(data)} for name, data in files.items()},
+        "files": {name: {"size": size, "sha256": hashes[name]} for name, size in sizes.items()},
         "meta": json.loads(json.dumps(dict(meta or {}), allow_nan=False)),  # as a reader will see it
     }
-    return _canonical({**body, "sha256": _sha256(_canonical(body))})
+    return _canonical({**body, "sha256": sha256(_canonical(body))})
 
 
 def _canonical(value: Mapping[str, Any]) -> bytes:
     return (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def _make_folder(folder: Path, disk: Disk) -> None:
@@ -201,7 +201,7 @@ def _make_folder(folder: Path, disk: Disk) -> None:
 def _check_space(target: Path, needed: int, disk: Disk) -> None:
     free = disk.free(target.parent)
     if free < needed:
-        raise StorageFailed(_refusal(target, "no space left on the disk", needed, disk, free))
+        raise StorageFailed(refusal(target, "no space left on the disk", needed, disk, free))
 
 
 def _set_aside(target: Path, taken: list[str], disk: Disk) -> None:
@@ -212,43 +212,41 @@ def _set_aside(target: Path, taken: list[str], disk: Disk) -> None:
     disk.replace(target, target.with_name(f"{target.name}.damaged-{k}"))
 
 
-def _write_beside(files: Mapping[str, bytes], target: Path, disk: Disk) -> None:
-    """Write all files beside ``target``, the manifest last; rename them into place as one."""
+def _write_beside(
+    files: Mapping[str, Contents], sizes: Mapping[str, int], meta: Mapping[str, Any] | None, target: Path, disk: Disk
+) -> None:
+    """Write all files beside ``target`` and read them back, the manifest last; rename them into place as one."""
     beside = target.with_name(f"{target.name}.tmp-{os.getpid()}")
-    _remove(beside, disk)  # a namesake's, if any: after a restart in a container the pid is the same
+    remove(beside, disk)  # a namesake's, if any: after a restart in a container the pid is the same
     try:
         disk.mkdir(beside)
-        for name, data in files.items():
-            _write_file(beside / name, data, disk)
+        with helpers() as pool:
+            hashes = {name: pool.submit(sha256, contents) for name, contents in files.items()}
+            read_back = {}
+            for name, contents in files.items():
+                write_file(beside / name, contents, disk)
+                read_back[name] = pool.submit(holds, beside / name, contents, disk)
+            for name, same in read_back.items():
+                if not same.result():
+                    raise BadRun(f"{name} is not what was written")
+            manifest = _seal(sizes, {name: sha.result() for name, sha in hashes.items()}, meta)
+            write_file(beside / MANIFEST, manifest, disk)
         disk.fsync_dir(beside)
         disk.replace(beside, target)
     except BaseException:
-        _remove(beside, disk)
+        remove(beside, disk)
         raise
     disk.fsync_dir(target.parent)
 
 
-def _write_file(path: Path, data: bytes, disk: Disk) -> None:
-    rest = memoryview(data).cast("B")
-    fd = disk.create(path)
-    try:
-        while rest:
-            rest = rest[disk.write(fd, rest[:_CHUNK]) :]
-        disk.fsync(fd)
-    except BaseException:
-        with suppress(OSError):
-            disk.close(fd)
-        raise
-    disk.close(fd)
-
-
-def _remove(path: Path, disk: Disk) -> None:
+def remove(path: Path, disk: Disk) -> None:
+    """Remove what is there, if the disk lets us."""
     with suppress(OSError):
         disk.rmtree(path)
 
 
-def _refusal(target: Path, why: str, needed: int, disk: Disk, free: int | None = None) -> str:
-    """The one sentence of a refused write."""
+def refusal(target: Path, why: str, needed: int, disk: Disk, free: int | None = None) -> str:
+    """The one sentence of a refused write: where, why, bytes needed and free."""
     if free is None:
         with suppress(OSError):
             free = disk.free(target.parent)
@@ -262,7 +260,7 @@ def _refusal(target: Path, why: str, needed: int, disk: Disk, free: int | None =
 # ---------------------------------------------------------------------------------------------- reading
 
 
-def _numbered(parent: Path, prefix: str, disk: Disk) -> list[str]:
+def numbered(parent: Path, prefix: str, disk: Disk) -> list[str]:
     """Names ``<prefix><number>`` in ``parent``, highest number first."""
     try:
         found = [re.fullmatch(re.escape(prefix) + "([0-9]+)", name) for name in disk.listdir(parent)]
@@ -273,9 +271,10 @@ def _numbered(parent: Path, prefix: str, disk: Disk) -> list[str]:
     return [m[0] for m in sorted((m for m in found if m), key=lambda m: (int(m[1]), m[0]), reverse=True)]
 
 
-def _is_sound(folder: Path, disk: Disk) -> bool:
+def is_sound(folder: Path, disk: Disk, outline: bool = False) -> bool:
+    """Whether every byte (or, of the outline, every name and size) is as it was published."""
     try:
-        verify(folder, disk=disk)
+        (check_outline if outline else verify)(folder, disk=disk)
     except BadRun:
         return False
     return True
@@ -301,7 +300,7 @@ def _read_manifest(folder: Path, disk: Disk) -> dict[str, Any]:
             )
         body = {key: value for key, value in manifest.items() if key != "sha256"}
         # Compared as bytes, so that not one bit of the file is free to change.
-        is_whole = is_ours and raw == _canonical({**body, "sha256": _sha256(_canonical(body))})
+        is_whole = is_ours and raw == _canonical({**body, "sha256": sha256(_canonical(body))})
         listed = {name: (entry["size"], entry["sha256"]) for name, entry in manifest["files"].items()}
         is_whole = is_whole and type(manifest["meta"]) is dict
         is_whole = is_whole and all(type(size) is int and type(sha) is str for size, sha in listed.values())
@@ -314,21 +313,35 @@ def _read_manifest(folder: Path, disk: Disk) -> dict[str, Any]:
     return dict(manifest)
 
 
-def _read_files(folder: Path, manifest: Mapping[str, Any], disk: Disk) -> Iterator[tuple[str, bytes]]:
-    """Yield name and bytes of each file, once its size and hash were found right."""
-    for name, entry in manifest["files"].items():
-        data = _read_file(folder, name, entry["size"], disk, exactly=True)
-        if _sha256(data) != entry["sha256"]:
-            raise BadRun(f"{folder} is damaged: the sha256 of {name} is not what {MANIFEST} says.")
-        yield name, data
+def _compare(folder: Path, name: str, found: str, wanted: str) -> None:
+    if found != wanted:
+        raise BadRun(f"{folder} is damaged: the sha256 of {name} is not what {MANIFEST} says.")
+
+
+def _check_size(folder: Path, name: str, size: int, disk: Disk, *, exactly: bool = False) -> None:
+    """Look at a file's size before reading it, so that a lie cannot fill the memory."""
+    try:
+        found = disk.size(folder / name)
+    except OSError as error:
+        raise BadRun(_unreadable(folder, name, error)) from error
+    if found > size or (exactly and found != size):
+        raise BadRun(f"{folder} is damaged: {name} has {found:,} bytes, expected {size:,}.")
 
 
 def _read_file(folder: Path, name: str, size: int, disk: Disk, *, exactly: bool = False) -> bytes:
-    """Read a file after looking at its size, so that a lie cannot fill the memory."""
+    _check_size(folder, name, size, disk, exactly=exactly)
     try:
-        found = disk.size(folder / name)
-        if found > size or (exactly and found != size):
-            raise BadRun(f"{folder} is damaged: {name} has {found:,} bytes, expected {size:,}.")
         return disk.read(folder / name)
     except OSError as error:
-        raise BadRun(f"{folder} is damaged: {name} cannot be read: {error.strerror or error}.") from error
+        raise BadRun(_unreadable(folder, name, error)) from error
+
+
+def _hash_file(folder: Path, name: str, disk: Disk) -> str:
+    try:
+        return sha256_file(folder / name, disk)
+    except OSError as error:
+        raise BadRun(_unreadable(folder, name, error)) from error
+
+
+def _unreadable(folder: Path, name: str, error: OSError) -> str:
+    return f"{folder} is damaged: {name} cannot be read: {error.strerror or error}."

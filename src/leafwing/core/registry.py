@@ -103,13 +103,15 @@ class Registry(Generic[T]):
             sys.modules[module_name] = module
             try:
                 spec.loader.exec_module(module)
-            except Exception as error:  # whatever a user's file raises, it is the user's to mend
+            except (Exception, SystemExit) as error:  # whatever a user's file raises, it is the user's to mend
                 del sys.modules[module_name]
                 raise BadConfig(f"{file} could not be imported: {type(error).__name__}: {error}") from error
         module = sys.modules[module_name]
         if not hasattr(module, name):
             raise BadConfig(f"{file} holds no {name!r}.{did_you_mean(name, public_classes(module))}")
         part: Callable[..., T] = getattr(module, name)
+        if not callable(part):
+            raise BadConfig(f"{name!r} in {file} is no class.{did_you_mean(name, public_classes(module))}")
         return part
 
 

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from leafwing.core import published, tensors
+from leafwing.core import housekeeping, published, tensors
+from leafwing.core.contents import Contents
+from leafwing.core.disk import DISK, Disk
 from leafwing.core.errors import BadRun, StorageFailed
 from leafwing.core.progress import say
 from leafwing.game import Terms
@@ -48,13 +50,17 @@ def digest(training: Training) -> str:
 
 def restore(training: Training, files: Mapping[str, bytes], folder: Path) -> dict[str, Any]:
     """Put a training where the files of a checkpoint left it; returns its ``state.json``."""
-    state = json.loads(files["state.json"])
+    state = json.loads(files.get("state.json", b"{}"))
+    wanted = ["step", "images", "watchers", "facts", *optimizers(training)]
+    missing = {f"{name}.safetensors" for name in tensor_files(training)} - files.keys() | set(wanted) - state.keys()
+    if missing:
+        raise BadRun(f"The checkpoint {folder} lacks {', '.join(sorted(missing))}: it is of another kind of run.")
     loaded = {n: tensors.from_bytes(files[f"{n}.safetensors"], str(folder / n)) for n in tensor_files(training)}
     try:
         for name, net in networks(training).items():
             net.load_state_dict(loaded[name])
     except RuntimeError as error:
-        detail = " ".join(str(error).split())
+        detail = " ".join(str(error).split())[:300]
         raise BadRun(f"The checkpoint {folder} does not fit the networks of this recipe: {detail}") from None
     for name, optimizer in optimizers(training).items():
         take_up(optimizer, tensors.unflatten_optimizer(loaded[name], state[name]), folder)
@@ -88,6 +94,7 @@ class Checkpoints(Watcher):
         watchers: whose state is saved along, by name.
         facts: what the checkpoint should remember of the run (data fingerprint, versions).
         after_save: called after each save, for what should follow it (the exported generator).
+        disk: the door to the disk.
     """
 
     def __init__(
@@ -98,15 +105,18 @@ class Checkpoints(Watcher):
         watchers: Mapping[str, Watcher],
         facts: Mapping[str, Any],
         after_save: Callable[[Training], None],
+        disk: Disk = DISK,
     ) -> None:
         self.folder, self.every, self.keep = folder, every, keep
         self.watchers, self.facts, self.after_save = watchers, facts, after_save
+        self.disk = disk
         self._saved = -1
+        self._published: set[str] = set()
 
     def start(self, training: Training) -> None:
         """Clear away what a killed trainer left half-written."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        published.sweep(self.folder)
+        housekeeping.sweep(self.folder, disk=self.disk)
         self._saved = training.step if training.step else -1
 
     def after_round(self, training: Training, log: Terms) -> None:
@@ -133,9 +143,11 @@ class Checkpoints(Watcher):
             raise BadRun(f"Step {training.step} was not saved: {bad[0]} is no longer a number.")
         rest["watchers"] = {name: watcher.state_dict() for name, watcher in self.watchers.items()}
         rest["facts"] = dict(self.facts)
-        blobs = {f"{name}.safetensors": tensors.to_bytes(table) for name, table in files.items()}
-        blobs["state.json"] = json.dumps(rest, sort_keys=True).encode()
-        published.publish(self.folder, f"{PREFIX}{training.step:08}", blobs, meta={"step": training.step})
-        published.prune(self.folder, PREFIX, self.keep)
+        contents: dict[str, Contents] = {f"{name}.safetensors": tensors.to_pieces(t) for name, t in files.items()}
+        contents["state.json"] = json.dumps(rest, sort_keys=True).encode()
+        name = f"{PREFIX}{training.step:08}"
+        published.publish(self.folder, name, contents, meta={"step": training.step}, disk=self.disk)
+        self._published.add(name)
+        housekeeping.prune(self.folder, PREFIX, self.keep, self._published, disk=self.disk)
         self._saved = training.step
         self.after_save(training)

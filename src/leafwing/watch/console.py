@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from contextlib import suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from leafwing.core.progress import tell
 from leafwing.game import Terms
 from leafwing.training import Training, Watcher
 from leafwing.watch.meter import Row
@@ -45,18 +46,20 @@ class TrainingBar(Watcher):
             f"{row['images_per_s']:.0f} images/s, D right on real {row.get('D/real_accuracy', 0):.0%}, "
             f"on fake {row.get('D/fake_accuracy', 0):.0%}"
         )
-        self._bar.update(self._task, numbers=self._numbers)
+        with suppress(OSError):
+            self._bar.update(self._task, numbers=self._numbers)
         now = time.monotonic()
         last_line = training.step == training.goal
         if not self._console.is_terminal and (now - self._last >= self._quiet_seconds or last_line):
             left = (training.goal - training.step) * row["seconds"] / max(training.step, 1)
             line = f"step {training.step}/{training.goal}: {self._numbers}, about {clock(left)} left"
-            print(line, file=sys.stderr, flush=True)
+            tell(line)
             self._last = now
 
     def after_round(self, training: Training, log: Terms) -> None:
         """Move the bar."""
-        self._bar.update(self._task, completed=training.step)
+        with suppress(OSError):  # a window just closed: the signal that says so comes next
+            self._bar.update(self._task, completed=training.step)
 
     def finish(self, training: Training) -> None:
         """Leave the bar as it stands."""

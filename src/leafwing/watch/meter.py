@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from leafwing.core.errors import StorageFailed
 from leafwing.core.progress import say
+from leafwing.core.published import replace_file
 from leafwing.game import Terms
 from leafwing.training import Training, Watcher
 
@@ -87,9 +89,12 @@ class JsonLines:
 
     def __init__(self, path: Path, step: int) -> None:
         self.path, self._complained = path, False
-        if path.exists():
-            kept = [line for line in read_rows(path) if line["step"] <= step]
-            path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        try:
+            if path.exists():
+                kept = [row for row in read_rows(path) if row["step"] <= step]
+                replace_file(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
+        except (OSError, StorageFailed) as problem:
+            say(f"{problem} Training goes on; the log may hold lines of rounds that are now played again.")
 
     def __call__(self, row: Row, training: Training) -> None:
         """Append a line; a disk that refuses is said once and does not stop the training."""
@@ -103,13 +108,15 @@ class JsonLines:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The lines of a metrics file; a torn last line is dropped."""
+    """The lines of a metrics file; a torn line, which is none of ours, is dropped."""
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            rows.append(json.loads(line))
-        except ValueError:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
             continue
+        if isinstance(row, dict) and isinstance(row.get("step"), int):
+            rows.append(row)
     return rows
 
 
