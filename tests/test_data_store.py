@@ -76,6 +76,7 @@ def test_what_a_store_is(tmp_path, cache):
         "meta.json",
         "names.json",
         "pictures.u8",
+        "records.bin",
     ]
     assert json.loads((store.folder / "meta.json").read_text())["n"] == 12
     assert not leftovers(cache)

@@ -11,12 +11,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
+from PIL import __version__ as pillow
 
 Fit: TypeAlias = Literal["crop", "pad"]
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -81,6 +83,13 @@ def decode(raw: bytes, target: Target) -> Pixels:
         return fitted(upright(image), target)
     except Exception as error:  # decoders raise whatever comes to hand: zlib, struct, index, syntax errors
         raise damaged(error) from error
+
+
+@cache
+def decoder() -> str:
+    """Pillow's version and its libraries': equal ones decode equal bytes to equal pixels."""
+    parts = ("jpg", "libjpeg_turbo", "zlib", "webp", "libtiff")
+    return f"Pillow {pillow}, " + ", ".join(f"{part} {features.version(part)}" for part in parts)
 
 
 def damaged(error: Exception) -> BadPicture:
