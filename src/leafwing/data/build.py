@@ -185,12 +185,13 @@ def _take_over(door: Door, task: DecodeInto, records: Records) -> set[int]:
     for store in task.earlier:
         if not store.same_place:
             continue
-        for index, there in unchanged(door.listing.names[: task.count], records["facts"], store):
-            row = None if index in done else store.row(there)
-            if row is not None:
-                task.write(index, row)
-                records[index] = store.records[there]
-                done.add(index)
+        for here, there, count in unchanged(door.listing.names[: task.count], records["facts"], store):
+            new = range(here, here + count)
+            rows = None if done.issuperset(new) else store.rows(there, count)
+            if rows is not None:
+                task.write(here, rows)
+                records[here : here + count] = store.records[there : there + count]
+                done.update(new)
     return done
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +35,8 @@ Facts: TypeAlias = NDArray[np.int64]
 RACY_NS = 2 * 10**9
 MOST = 4
 """Earlier stores that are asked, the newest of the same place first."""
+RUN = 256
+"""Rows copied at a time."""
 
 
 def no_records(count: int) -> Records:
@@ -50,7 +53,7 @@ def settled(facts: Facts, listed_at: int) -> Facts:
     return kept
 
 
-def checksum(row: bytes) -> int:
+def checksum(row: bytes | memoryview) -> int:
     """CRC-32 of a row: tells a store that was harmed on disk from a sound one."""
     return zlib.crc32(row)
 
@@ -94,14 +97,19 @@ class Earlier:
             at += 1
         return None
 
-    def row(self, index: int) -> bytes | None:
-        """The pixels of a row, or ``None`` when they are not what was once written there."""
+    def rows(self, first: int, count: int = 1) -> bytes | None:
+        """The pixels of some rows, or ``None`` when they are not what was once written there."""
+        size = self.row_bytes
         try:
-            self._file.seek(index * self.row_bytes)
-            row = self._file.read(self.row_bytes)
+            self._file.seek(first * size)
+            pixels: bytes = self._file.read(count * size)
         except OSError:
             return None
-        return row if len(row) == self.row_bytes and checksum(row) == self.records["checksum"][index] else None
+        if len(pixels) != count * size:
+            return None
+        view = memoryview(pixels)
+        sums = [checksum(view[i * size : (i + 1) * size]) for i in range(count)]
+        return pixels if sums == self.records["checksum"][first : first + count].tolist() else None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -127,22 +135,34 @@ def row_of(digest: bytes, earlier: Sequence[Earlier]) -> bytes | None:
     """The row of the first earlier store that knows this content."""
     for store in earlier:
         index = store.find(digest)
-        row = None if index is None else store.row(index)
+        row = None if index is None else store.rows(index)
         if row is not None:
             return row
     return None
 
 
-def unchanged(names: Sequence[str], facts: Facts, store: Earlier) -> Iterator[tuple[int, int]]:
-    """Yield (index here, row there) of files whose name and facts are as they were. Both lists are sorted."""
-    there, known, row = store.names, store.records["facts"], 0
+def unchanged(names: Sequence[str], facts: Facts, store: Earlier) -> Iterator[tuple[int, int, int]]:
+    """Yield (first here, first there, how many) for files whose name and facts are as they were, in runs."""
+    here, there = _same_names(names, store.names)
+    same = (facts[here, 0] >= 0) & (facts[here] == store.records["facts"][there]).all(axis=1)
+    here, there = here[same], there[same]
+    ends = np.flatnonzero((np.diff(here) != 1) | (np.diff(there) != 1)) + 1
+    for run in np.split(np.arange(len(here)), ends):
+        for start in range(0, len(run), RUN):
+            part = run[start : start + RUN]
+            yield int(here[part[0]]), int(there[part[0]]), len(part)
+
+
+def _same_names(names: Sequence[str], others: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where the same names stand in two sorted lists."""
+    here, there, row = array("q"), array("q"), 0
     for index, name in enumerate(names):
-        while row < len(there) and there[row] < name:
+        while row < len(others) and others[row] < name:
             row += 1
-        if row == len(there):
-            return
-        if there[row] == name and facts[index, 0] >= 0 and (facts[index] == known[row]).all():
-            yield index, row
+        if row < len(others) and others[row] == name:
+            here.append(index)
+            there.append(row)
+    return np.array(here, np.int64), np.array(there, np.int64)
 
 
 def earlier_stores(data: Path, target: Target, place: str, format_: int) -> list[Earlier]:
