@@ -138,15 +138,19 @@ def open_data(
 
 
 def _built(final: Path, make: Callable[[Path], None]) -> Store:
-    if final.exists():
-        discard(final)  # damaged, or it would have been reused
-    with building(final) as folder:
-        make(folder)
-    store = _reused(final, 1.0)
-    if store is None:
-        raise BadData(f"The store in '{final}' vanished while it was being opened: try again.")
-    store.reused = False
-    return store
+    for _ in range(3):  # another process may take away what it found damaged just as this one replaced it
+        if final.exists():
+            store = _reused(final, 1.0)
+            if store is not None:  # another process was faster
+                return store
+            discard(final)
+        with building(final) as folder:
+            make(folder)
+        store = _reused(final, 1.0)
+        if store is not None:
+            store.reused = False
+            return store
+    raise BadData(f"The store in '{final}' vanished while it was being opened: try again.")
 
 
 def _reused(final: Path, max_bad_share: float) -> Store | None:
