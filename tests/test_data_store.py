@@ -394,12 +394,15 @@ def test_a_cache_that_cannot_be_made(tmp_path):
 class Fragile:
     """A task that dies, process and all, over the number 30."""
 
+    patience = 10.0
+
     def __call__(self, piece):
         if piece == 30:
             os._exit(3)
         return piece
 
-    def crashed(self, piece):
+    def crashed(self, piece, why):
+        assert why == "crashed the decoder: its process died twice"
         return -piece
 
 

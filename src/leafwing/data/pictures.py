@@ -26,6 +26,8 @@ Pixels: TypeAlias = NDArray[np.uint8]
 KINDS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_BYTES = 256 * 2**20
 MAX_PIXELS = 89_000_000
+MAX_SCANNED = 4_000_000_000
+"""Pixels times passes of a JPEG, a few seconds of work: common files make up to ten passes, a bomb thousands."""
 MIN_SIDE = 8
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -124,6 +126,9 @@ def opened(raw: bytes) -> Image.Image:
         millions = f"{width * height / 1e6:.0f} million, the cap is {MAX_PIXELS // 10**6}"
         raise BadPicture(f"too many pixels: {width}×{height} is {millions}")
     check_side(width, height)
+    scans = raw.count(b"\xff\xda") if image.format in ("JPEG", "MPO") else 1
+    if scans * width * height > MAX_SCANNED:
+        raise BadPicture(f"too many scans: {scans} passes over {width}×{height} pixels")
     return image
 
 

@@ -7,17 +7,22 @@ import hashlib
 import os
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
+from leafwing.core.errors import BadData
 from leafwing.data import pictures
 from leafwing.data.cache import storing
 from leafwing.data.crew import Fetch
 from leafwing.data.drawn import World
 from leafwing.data.entries import Door, Load, Raw, raw_bytes
+from leafwing.data.names import shown
 from leafwing.data.pictures import BadPicture, Pixels, Target
 from leafwing.data.records import Earlier, checksum, row_of
+
+PATIENCE = 10.0
+"""Seconds of computing that one picture may take: 89 million pixels need about three."""
 
 Piece: TypeAlias = tuple[int, Raw | BadPicture]
 """A candidate's index and its bytes or array, or why it could not be read."""
@@ -37,14 +42,25 @@ def pieces(door: Door, count: int, done: Container[int] = ()) -> Iterator[Fetch[
     """The first ``count`` candidates of a door, but for those already done, as work for a task."""
     for index, load in door.loads(count):
         if index not in done:
-            yield partial(_fetched, index, load)
+            yield _Fetching(index, load, door.listing.names[index])
 
 
-def _fetched(index: int, load: Load) -> Piece:
-    try:
-        return index, load()
-    except BadPicture as bad:
-        return index, bad
+@dataclass(frozen=True, slots=True)
+class _Fetching:
+    """Brings one candidate; as text its name, for a disk that does not answer."""
+
+    index: int
+    load: Load
+    name: str
+
+    def __call__(self) -> Piece:
+        try:
+            return self.index, self.load()
+        except BadPicture as bad:
+            return self.index, bad
+
+    def __str__(self) -> str:
+        return shown(self.name)
 
 
 @dataclass
@@ -81,6 +97,7 @@ class DecodeInto(_Into):
     """Decode a candidate into its row, or take the row over from an earlier store that knows its content."""
 
     earlier: tuple[Earlier, ...] = ()
+    patience: float = PATIENCE
 
     def __call__(self, piece: Piece) -> Outcome:
         """Decode and write one; answer what became of it."""
@@ -105,9 +122,9 @@ class DecodeInto(_Into):
             return pictures.decode(raw, self.target)
         return pictures.fitted(pictures.from_array(raw), self.target)
 
-    def crashed(self, piece: Piece) -> Outcome:
-        """The decoder itself died over this file."""
-        return Outcome(piece[0], reason="crashed the decoder: its process died")
+    def crashed(self, piece: Piece, why: str) -> Outcome:
+        """The decoder itself died over this file, or would not end."""
+        return Outcome(piece[0], reason=why)
 
 
 @dataclass
@@ -115,6 +132,7 @@ class DrawInto(_Into):
     """Draw one picture of a world into its row."""
 
     world: World
+    patience: float = 600.0
 
     def __call__(self, index: int) -> int:
         """Draw picture ``index``."""
@@ -122,6 +140,10 @@ class DrawInto(_Into):
         self.write(index, pictures.with_channels(drawn[0], self.target.channels).tobytes())
         return index
 
-    def crashed(self, piece: int) -> int:
-        """A world that kills its process is a fault of ours."""
-        raise RuntimeError(f"world:{self.world.name} crashed while drawing picture {piece}")
+    def crashed(self, piece: int, why: str) -> int:
+        """A world that kills its process leaves no picture to skip.
+
+        Raises:
+            BadData: with the number of the picture.
+        """
+        raise BadData(f"Drawing picture {piece} of world:{self.world.name} failed ({why}): nothing was kept.")
