@@ -14,6 +14,7 @@ import torch
 
 from leafwing.core import randomness
 from leafwing.core.errors import BadData
+from leafwing.data import mapped as mapped_file
 from leafwing.data.feed import Feed
 
 RNG = np.random.default_rng(3)
@@ -131,6 +132,17 @@ feed = Feed(np.memmap(sys.argv[1], np.uint8, "r", shape=shape), 64, seed=0, flip
 sums = [float(feed(turn).sum()) for turn in range(200)]
 print(json.dumps([anonymous() - before, len(sums)]))
 """
+
+
+def test_asking_ahead_for_the_rows_of_a_large_store_changes_nothing(mapped, monkeypatch):
+    kept, asked = np.array(mapped), []
+    monkeypatch.setattr(mapped_file, "LARGE", 1)
+    feed = Feed(mapped, 8, seed=1)
+    expect = feed._file.expect
+    monkeypatch.setattr(feed._file, "expect", lambda rows: asked.extend(rows) or expect(rows))
+    for turn in range(14):  # every row, the last of the file too
+        assert torch.equal(feed(turn), Feed(kept, 8, seed=1)(turn))
+    assert set(asked) == set(range(50))
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads Linux' figures")

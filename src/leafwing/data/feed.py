@@ -9,7 +9,7 @@ from torch import Tensor
 
 from leafwing.core import randomness
 from leafwing.core.ranks import SOLO, Ranks
-from leafwing.data.guard import Guard
+from leafwing.data.mapped import Mapped
 
 
 class Feed:
@@ -41,7 +41,7 @@ class Feed:
         self.pictures, self.batch, self.seed, self.flip = pictures, batch, seed, flip
         self.device, self.channels_last = torch.device(device), channels_last
         self.mine = ranks.rows(batch)
-        self._rows, self._guard = pictures.view(np.ndarray), Guard(pictures)  # np.memmap's own indexing is slower
+        self._rows, self._file = pictures.view(np.ndarray), Mapped(pictures)  # np.memmap's own indexing is slower
         self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
 
     def indices(self, turn: int) -> NDArray[np.int64]:
@@ -57,8 +57,10 @@ class Feed:
         Raises:
             BadData: the store's file was changed under the run.
         """
-        self._guard.check()
-        rows = self._rows[self.indices(turn)[self.mine]]
+        which = self.indices(turn)[self.mine]
+        self._file.check()
+        self._file.expect(which)
+        rows = self._rows[which]
         if self.flip:
             mirrored = (randomness.stream(self.seed, turn, "flip").random(self.batch) < 0.5)[self.mine]
             rows[mirrored] = _mirror(rows[mirrored])
