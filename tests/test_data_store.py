@@ -19,6 +19,7 @@ from PIL import Image
 import leafwing
 from leafwing.core.errors import BadConfig, BadData, StorageFailed
 from leafwing.data import cache_root, drawn, open_data, pictures, reading, tasks
+from leafwing.data import store as stores
 from leafwing.data.crew import Helper
 from leafwing.data.reading import work_through
 
@@ -76,6 +77,7 @@ def test_what_a_store_is(tmp_path, cache):
         "meta.json",
         "names.json",
         "pictures.u8",
+        "records.bin",
     ]
     assert json.loads((store.folder / "meta.json").read_text())["n"] == 12
     assert not leftovers(cache)
@@ -341,6 +343,23 @@ def test_two_builds_at_once(tmp_path, cache):
     assert len(list((cache / "data").iterdir())) == 1
 
 
+def test_a_store_finished_between_two_looks_is_not_thrown_away(tmp_path, monkeypatch):
+    """Two processes: the other one publishes just after this one found nothing."""
+    make_folder(tmp_path / "p", 4)
+    look, looks = stores._reused, []
+
+    def late(final, share):
+        if not looks:
+            looks.append(1)
+            open_data(tmp_path / "p", image_size=16)  # the other process
+            return None
+        return look(final, share)
+
+    monkeypatch.setattr(stores, "_reused", late)
+    monkeypatch.setattr(stores, "discard", lambda final: pytest.fail("a good store was thrown away"))
+    assert len(open_data(tmp_path / "p", image_size=16)) == 4
+
+
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, cache):
     make_folder(tmp_path / "p", 60)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -375,12 +394,15 @@ def test_a_cache_that_cannot_be_made(tmp_path):
 class Fragile:
     """A task that dies, process and all, over the number 30."""
 
+    patience = 10.0
+
     def __call__(self, piece):
         if piece == 30:
             os._exit(3)
         return piece
 
-    def crashed(self, piece):
+    def crashed(self, piece, why):
+        assert why == "crashed the decoder: its process died twice"
         return -piece
 
 

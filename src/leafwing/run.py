@@ -28,6 +28,7 @@ from leafwing.core.progress import drop_dead_terminal, say
 from leafwing.core.published import replace_file
 from leafwing.core.ranks import Ranks, connect, joined
 from leafwing.data import Store
+from leafwing.data.changes import since
 from leafwing.generator import save_generator
 from leafwing.loading import card
 from leafwing.prepare import OURS, Given, choose_device, prepare, read_store, settle
@@ -118,7 +119,7 @@ def resume(
         if ranks.leads:
             if not files:
                 say(f"{folder} has no checkpoint yet: starting from step 0.")
-            check_same(state.get("facts", {}), facts(store, where, ranks), accept_new_data)
+            check_same(state.get("facts", {}), facts(store, where, ranks), store, accept_new_data)
             if training.step >= training.goal:
                 say(f"{folder} has played its {training.goal} steps; give more with --steps.")
         return play(folder, recipe, store, training, state.get("watchers", {}))
@@ -220,14 +221,15 @@ def facts(store: Store, device: torch.device, ranks: Ranks) -> dict[str, Any]:
     }
 
 
-def check_same(then: dict[str, Any], now: dict[str, Any], accept_new_data: bool) -> None:
+def check_same(then: dict[str, Any], now: dict[str, Any], store: Store, accept_new_data: bool) -> None:
     """Refuse other data unless accepted; say aloud what else keeps the run from being bit-identical."""
     if not then:
         return
     if then.get("data") != now["data"] and not accept_new_data:
+        changes = since(store, str(then.get("data")))
         raise BadRun(
-            f"The data changed since the checkpoint ({then.get('pictures')} pictures then, {now['pictures']} now): "
-            "restore it, or go on with --accept-new-data."
+            f"The data changed since the checkpoint ({then.get('pictures')} pictures then, {now['pictures']} now"
+            f"{f': {changes}' if changes else ''}): restore it, or go on with --accept-new-data."
         )
     for name in ("torch", "device", "threads", "ranks"):
         if then.get(name, 1) != now[name]:

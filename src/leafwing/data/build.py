@@ -6,21 +6,24 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from leafwing.core.errors import BadConfig, BadData
 from leafwing.data.cache import reserve, storing, write_synced
 from leafwing.data.drawn import World
 from leafwing.data.entries import BadFile, Door
 from leafwing.data.names import shown
-from leafwing.data.pictures import Target, quiet
+from leafwing.data.pictures import Target, decoder, quiet
 from leafwing.data.reading import work_through
-from leafwing.data.tasks import DecodeInto, DrawInto, Outcome, pieces
+from leafwing.data.records import RECORDS, Earlier, Records, no_records, unchanged
+from leafwing.data.tasks import DecodeInto, DrawInto, pieces
 
 FORMAT = 1
 """Version of the store and of the decoding rules; a change makes all stores anew."""
@@ -37,8 +40,9 @@ def build_from_door(
     workers: int | None,
     progress: Progress | None,
     max_bad_share: float,
+    earlier: Sequence[Earlier] = (),
 ) -> None:
-    """Decode the first ``count`` candidates of a door into ``folder``.
+    """Decode the first ``count`` candidates of a door into ``folder``; what ``earlier`` stores know is taken over.
 
     Raises:
         BadData: no pictures, fewer than two good ones, or too many bad ones.
@@ -48,25 +52,30 @@ def build_from_door(
     names = listing.names[:count]
     if not names and not listing.refused:
         raise BadData(_nothing_found(door))
-    outcomes = _decode_all(door, len(names), target, folder / PICTURES, workers, progress)
-    good = [o for o in outcomes if not o.reason]
-    bad = [*listing.refused, *(BadFile(names[o.index], o.reason) for o in outcomes if o.reason)]
+    task = DecodeInto(folder / PICTURES, len(names), target, tuple(earlier))
+    filled = _fill(door, task, workers, progress)
+    good = np.flatnonzero(filled.good)
+    bad = [*listing.refused, *(BadFile(names[i], filled.reasons[i]) for i in sorted(filled.reasons))]
     candidates = len(names) + len(listing.refused)
     check_bad_share(door.source, bad, candidates, max_bad_share)
     if len(good) < 2:
         raise BadData(_too_few(door, len(good), bad))
-    _close_gaps(folder / PICTURES, len(names), [o.index for o in good], target)
-    write_synced(folder / "names.json", json.dumps([names[o.index] for o in good]))
+    _close_gaps(folder / PICTURES, len(names), good, target)
+    names, records = [names[i] for i in good], filled.records[good]
+    write_synced(folder / "names.json", json.dumps(names))
+    write_synced(folder / RECORDS, records.tobytes())
     _write_meta(
         folder,
         target,
         bad,
         source=door.source,
         kind=door.kind,
+        place=door.place,
+        decoder=decoder(),
         n=len(good),
         candidates=candidates,
         not_pictures=listing.not_pictures,
-        fingerprint=_fingerprint((names[o.index], o.digest) for o in good),
+        fingerprint=_fingerprint(names, records),
     )
 
 
@@ -130,20 +139,63 @@ def reasons(bad: list[BadFile]) -> str:
     return ", ".join(f"{n} {kind}" for kind, n in Counter(b.kind for b in bad).most_common())
 
 
-def _decode_all(
-    door: Door, count: int, target: Target, path: Path, workers: int | None, progress: Progress | None
-) -> list[Outcome]:
-    """Decode all candidates into rows of their own; the gaps of bad ones are closed later."""
-    if not count:
-        return []
-    reserve(path, count * target.size**2 * target.channels)
-    task = DecodeInto(path, count, target)
+@dataclass
+class _Filled:
+    """What became of all candidates: a record for each, and why some are not used."""
+
+    records: Records
+    reasons: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def good(self) -> NDArray[np.bool_]:
+        """Which candidates are used."""
+        good = np.ones(len(self.records), np.bool_)
+        good[list(self.reasons)] = False
+        return good
+
+
+def _fill(door: Door, task: DecodeInto, workers: int | None, progress: Progress | None) -> _Filled:
+    """Bring all candidates into rows of their own; the gaps of bad ones are closed later."""
+    filled = _Filled(no_records(task.count))
+    if not task.count:
+        return filled
+    reserve(task.path, task.count * task.target.size**2 * task.target.channels)
+    facts = door.facts()
+    if facts is not None:
+        filled.records["facts"] = facts[: task.count]
     with quiet(), closing(task):
-        outcomes = list(work_through(pieces(door, count), task, count, workers, progress))
-    return sorted(outcomes, key=lambda o: o.index)
+        done = _take_over(door, task, filled.records)
+        left = task.count - len(done)
+        said = (lambda n, _: progress(len(done) + n, task.count)) if progress is not None else None
+        if progress is not None and done:
+            progress(len(done), task.count)
+        for outcome in work_through(pieces(door, task.count, done), task, left, workers, said):
+            if outcome.reason:
+                filled.reasons[outcome.index] = outcome.reason
+            else:
+                record = filled.records[outcome.index]
+                record["digest"] = np.frombuffer(outcome.digest, np.uint8)
+                record["checksum"] = outcome.checksum
+    return filled
 
 
-def _close_gaps(path: Path, count: int, good: list[int], target: Target) -> None:
+def _take_over(door: Door, task: DecodeInto, records: Records) -> set[int]:
+    """Copy the rows of files that are as an earlier build of this place saw them; return which."""
+    done: set[int] = set()
+    for store in task.earlier:
+        if not store.same_place:
+            continue
+        for here, there, count in unchanged(door.listing.names[: task.count], records["facts"], store):
+            new = range(here, here + count)
+            rows = None if done.issuperset(new) else store.rows(there, count)
+            if rows is not None:
+                task.write(here, rows)
+                records[here : here + count] = store.records[there : there + count]
+                done.update(new)
+    return done
+
+
+def _close_gaps(path: Path, count: int, good: NDArray[np.int64], target: Target) -> None:
     """Move the good rows together, keeping their order, and cut the file. Rows only move to the front."""
     row = target.size**2 * target.channels
     with storing(path.parent.parent, count * row):
@@ -172,10 +224,11 @@ def _write_meta(folder: Path, target: Target, bad: list[BadFile], **facts: objec
     write_synced(folder / "meta.json", json.dumps(meta, indent=1) + "\n")
 
 
-def _fingerprint(parts: Iterable[tuple[str, bytes]]) -> str:
+def _fingerprint(names: Sequence[str], records: Records) -> str:
+    """Over the sorted names, each with the sha256 of its file."""
     digest = hashlib.sha256()
-    for name, content in sorted(parts):
-        digest.update(name.encode("utf-8", "surrogateescape") + b"\0" + content)
+    for name, content in zip(names, records["digest"], strict=True):
+        digest.update(name.encode("utf-8", "surrogateescape") + b"\0" + content.tobytes())
     return digest.hexdigest()
 
 

@@ -92,10 +92,11 @@ def reserve(path: Path, nbytes: int) -> None:
                 _write_zeros(file, nbytes)
 
 
-def write_synced(path: Path, text: str) -> None:
-    """Write a text file of a store being built and wait until the disk has it."""
-    with storing(path.parent.parent, len(text)), path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+def write_synced(path: Path, content: str | bytes) -> None:
+    """Write a file of a store being built, text as UTF-8, and wait until the disk has it."""
+    raw = content if isinstance(content, bytes) else content.encode("utf-8")
+    with storing(path.parent.parent, len(raw)), path.open("wb") as file:
+        file.write(raw)
         file.flush()
         os.fsync(file.fileno())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from leafwing.data.records import Facts
 
 Raw: TypeAlias = bytes | NDArray[Any]
 """A picture before decoding: a whole encoded file, or an array [h, w] or [h, w, c]."""
@@ -63,6 +66,15 @@ class Door(ABC):
     @abstractmethod
     def loads(self, count: int) -> Iterator[tuple[int, Load]]:
         """Yield (index into ``listing.names``, loader) of the first ``count``, in the best order to read."""
+
+    def facts(self) -> Facts | None:
+        """Each name's size, times and inode where they can be trusted to tell a change; none by default."""
+        return None
+
+    @property
+    def place(self) -> str:
+        """Where the source lies, whatever way it was written."""
+        return os.path.realpath(self.source)
 
     @cached_property
     def listing(self) -> Listing:

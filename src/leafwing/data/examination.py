@@ -13,7 +13,7 @@ from PIL import Image
 
 from leafwing.data import likeness, pictures
 from leafwing.data.pictures import BadPicture, Target
-from leafwing.data.tasks import Piece
+from leafwing.data.tasks import PATIENCE, Piece
 
 ENDINGS = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
@@ -89,6 +89,8 @@ class Exam:
 class Examine:
     """The doctor's task: one candidate to its :class:`Exam`."""
 
+    patience: float = PATIENCE
+
     def __call__(self, piece: Piece) -> Exam:
         """Decode in full, without the shortcuts of a build, and look."""
         index, raw = piece
@@ -102,9 +104,9 @@ class Examine:
             exam.reason = str(bad)
         return exam
 
-    def crashed(self, piece: Piece) -> Exam:
-        """The decoder itself died over this file."""
-        return Exam(piece[0], reason="crashed the decoder: its process died")
+    def crashed(self, piece: Piece, why: str) -> Exam:
+        """The decoder itself died over this file, or would not end."""
+        return Exam(piece[0], reason=why)
 
 
 def _opened(raw: bytes | NDArray[Any], exam: Exam) -> Image.Image:

@@ -11,12 +11,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
+from PIL import __version__ as pillow
 
 Fit: TypeAlias = Literal["crop", "pad"]
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -24,6 +26,8 @@ Pixels: TypeAlias = NDArray[np.uint8]
 KINDS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_BYTES = 256 * 2**20
 MAX_PIXELS = 89_000_000
+MAX_SCANNED = 4_000_000_000
+"""Pixels times passes of a JPEG, a few seconds of work: common files make up to ten passes, a bomb thousands."""
 MIN_SIDE = 8
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -83,6 +87,13 @@ def decode(raw: bytes, target: Target) -> Pixels:
         raise damaged(error) from error
 
 
+@cache
+def decoder() -> str:
+    """Pillow's version and its libraries': equal ones decode equal bytes to equal pixels."""
+    parts = ("jpg", "libjpeg_turbo", "zlib", "webp", "libtiff")
+    return f"Pillow {pillow}, " + ", ".join(f"{part} {features.version(part)}" for part in parts)
+
+
 def damaged(error: Exception) -> BadPicture:
     """What to say of a picture whose decoder raised ``error``; a ``BadPicture`` stays what it is."""
     if isinstance(error, BadPicture):
@@ -115,6 +126,9 @@ def opened(raw: bytes) -> Image.Image:
         millions = f"{width * height / 1e6:.0f} million, the cap is {MAX_PIXELS // 10**6}"
         raise BadPicture(f"too many pixels: {width}×{height} is {millions}")
     check_side(width, height)
+    scans = raw.count(b"\xff\xda") if image.format in ("JPEG", "MPO") else 1
+    if scans * width * height > MAX_SCANNED:
+        raise BadPicture(f"too many scans: {scans} passes over {width}×{height} pixels")
     return image
 
 

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from leafwing.data.doors import find_door
 from leafwing.data.drawn import find_world, is_world
 from leafwing.data.entries import BadFile
 from leafwing.data.pictures import Fit, Pixels, Target
+from leafwing.data.records import earlier_stores
 
 DEFAULT_COUNT = 10_000
 """Pictures drawn from a world unless asked otherwise."""
@@ -31,7 +32,8 @@ class Store:
     """Prepared pictures, read-only.
 
     Attributes:
-        folder: where the store lies: ``pictures.u8``, ``names.json``, ``bad_files.jsonl``, ``meta.json``.
+        folder: where the store lies: ``pictures.u8``, ``names.json``, ``records.bin``, ``bad_files.jsonl``,
+            ``meta.json``.
         meta: what ``meta.json`` says: kind, n, size, channels, fit, notes, ….
         reused: whether it came from the cache instead of being built now.
     """
@@ -128,22 +130,27 @@ def open_data(
     else:
         door = find_door(source)
         final = root / "data" / _key(Path(door.source).stem, target, [door.kind, door.stamp(), count])
+        earlier = partial(earlier_stores, root / "data", target, door.place, FORMAT)
         make = lambda folder: build_from_door(  # noqa: E731
-            door, count, target, folder, workers, progress, max_bad_share
+            door, count, target, folder, workers, progress, max_bad_share, earlier()
         )
     return _reused(final, max_bad_share) or _built(final, make)
 
 
 def _built(final: Path, make: Callable[[Path], None]) -> Store:
-    if final.exists():
-        discard(final)  # damaged, or it would have been reused
-    with building(final) as folder:
-        make(folder)
-    store = _reused(final, 1.0)
-    if store is None:
-        raise BadData(f"The store in '{final}' vanished while it was being opened: try again.")
-    store.reused = False
-    return store
+    for _ in range(3):  # another process may take away what it found damaged just as this one replaced it
+        if final.exists():
+            store = _reused(final, 1.0)
+            if store is not None:  # another process was faster
+                return store
+            discard(final)
+        with building(final) as folder:
+            make(folder)
+        store = _reused(final, 1.0)
+        if store is not None:
+            store.reused = False
+            return store
+    raise BadData(f"The store in '{final}' vanished while it was being opened: try again.")
 
 
 def _reused(final: Path, max_bad_share: float) -> Store | None:
