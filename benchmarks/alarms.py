@@ -13,7 +13,8 @@ import torch
 from leafwing import api, prepare
 from leafwing.training import Training, Watcher, fit
 from leafwing.watch.alarms import ADVICE, Alarms
-from leafwing.watch.meter import Diverged, Meter, Row
+from leafwing.watch.meter import Meter, Row
+from leafwing.watch.soundness import Diverged, Soundness
 
 SHOWN = ("D/adversarial", "D/real_accuracy", "D/fake_accuracy", "D/grad_norm", "G/grad_norm")
 PICTURES = ("sheet/spread", "sheet/twins", "sheet/nearest", "sheet/copies")
@@ -54,7 +55,11 @@ def main() -> None:
         print(f"{row['step']:6}  {'  '.join(values)}", flush=True)
         changes.extend((row["step"], change["name"], change["on"]) for change in row.get("alarms", []))
 
-    watchers: list[Watcher] = [watch, Meter(recipe.watch.log_every, [watch.look, show])]
+    watchers: list[Watcher] = [
+        Soundness(recipe.watch.log_every),
+        watch,
+        Meter(recipe.watch.log_every, [watch.look, show]),
+    ]
     before = time.process_time()
     try:
         fit(training, watchers)

@@ -18,7 +18,7 @@ from leafwing.game import Players, Variant
 from leafwing.training import Training, fit
 from leafwing.variants.gan import GAN
 from leafwing.watch import alarms
-from leafwing.watch.alarms import ADVICE, Alarms, standing
+from leafwing.watch.alarms import ADVICE, Alarms, ringing
 from leafwing.watch.meter import Meter, Row, read_rows
 from leafwing.watch.soundness import Diverged
 from leafwing.watch.variety import reference
@@ -299,7 +299,7 @@ def test_an_alarm_speaks_once_when_it_comes_and_once_when_it_goes(capsys):
         line = row(step, 1.0 + 0.01 * step, 1.0 if step < 3 or step > 8 else 1e3 + step)
         watch.look(line, training)
         told += [(step, change["name"], change["on"]) for change in line.get("alarms", [])]
-        assert standing([line]) == [change["name"] for change in line.get("alarms", []) if change["on"]]
+        assert ringing([line]) == [change["name"] for change in line.get("alarms", []) if change["on"]]
     assert told == [(4, "exploding", True), (10, "exploding", False)]
     said = capsys.readouterr().err
     assert said.count("many times what it was") == 1

@@ -37,7 +37,7 @@ def test_what_is_estimated_is_what_is_built(name):
     for who, net in (("generator", G), ("discriminator", D)):
         assert found.parameters[who] == sum(p.numel() for p in net.parameters())
         assert sum(row.parameters for row in found.layers[who]) == found.parameters[who]
-    assert found.layers["generator"][-1].shape[-1] in (16, 256)
+    assert 16 in found.layers["generator"][-1].shape
     size = {who: 4 * count for who, count in found.parameters.items()}
     buffers = [b.numel() * b.element_size() for net in (G, G, D) for b in net.buffers()]
     assert found.memory.networks == 2 * size["generator"] + size["discriminator"] + sum(buffers)
@@ -48,7 +48,7 @@ def test_what_is_estimated_is_what_is_built(name):
 
 
 def test_every_shipped_recipe_is_tried_here():
-    assert set(TINY) >= set(shipped()) - {"r3gan"}
+    assert set(TINY) == set(shipped())
 
 
 def test_the_ledger_counts_what_lives_at_once():

@@ -28,7 +28,7 @@ from leafwing.latents import truncated
 from leafwing.prepare import Given
 from leafwing.recipe import Recipe, load_recipe
 from leafwing.run import Outcome
-from leafwing.watch.alarms import standing
+from leafwing.watch.alarms import ringing
 from leafwing.watch.checkpoint import PREFIX
 from leafwing.watch.meter import read_rows
 
@@ -195,7 +195,7 @@ def status(run: str | os.PathLike[str]) -> dict[str, Any]:
         "step": int(last.get("step", 0)),
         "steps": recipe.train.steps,
         "newest_checkpoint": saved[-1] if saved else None,
-        "alarms": standing(rows),
+        "alarms": ringing(rows),
         "last": last,
     }
 

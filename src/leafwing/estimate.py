@@ -315,15 +315,20 @@ def table(net: nn.Module, training: Training) -> list[Layer]:
     rows: list[Layer] = []
 
     def note(name: str, layer: nn.Module, inputs: tuple[Any, ...], out: Any) -> None:
-        params = sum(p.numel() for p in layer.parameters())
+        params = sum(p.numel() for p in layer.parameters(recurse=False))
         shapes = [tuple(x.shape[1:]) for x in (*inputs, out) if isinstance(x, Tensor)]
-        if isinstance(out, Tensor) and (params or len(set(shapes)) > 1):
+        fresh = all(row.name != name for row in rows)  # a layer that is passed twice is listed once
+        if isinstance(out, Tensor) and fresh and (params or len(set(shapes)) > 1):
             rows.append(Layer(name, type(layer).__name__, tuple(out.shape[1:]), params))
 
-    leaves = [(name, layer) for name, layer in net.named_modules() if not any(True for _ in layer.children())]
+    parts = [
+        (name, layer)
+        for name, layer in net.named_modules()
+        if not list(layer.children()) or list(layer.parameters(recurse=False))
+    ]
     hooks = [
         layer.register_forward_hook(lambda layer, inputs, out, name=name: note(name, layer, inputs, out))
-        for name, layer in leaves
+        for name, layer in parts
     ]
     players = training.players
     device = next(players.G.parameters()).device

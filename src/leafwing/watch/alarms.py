@@ -101,6 +101,7 @@ class Alarms(Watcher):
             row |= {f"sheet/{name}": value for name, value in vars(found).items()}
             signs |= self._variety(found, training.step)
         skipped = row.get("D/skipped", 0.0) + row.get("G/skipped", 0.0) > 0
+        signs["stuck"] &= not skipped  # refused steps move nothing, and that has a name of its own
         signs["not a number"] = skipped or not all(math.isfinite(value) for value in numbers(row))
         changes = [change for name, sign in signs.items() if (change := self._take(name, sign))]
         for change in changes:
@@ -213,7 +214,7 @@ def numbers(row: Row) -> Iterable[float]:
     return (value for name, value in row.items() if "/" in name and isinstance(value, float))
 
 
-def standing(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+def ringing(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """Names of the alarms that are on after these rows of ``metrics.jsonl``."""
     on: dict[str, bool] = {}
     for row in rows:
