@@ -26,7 +26,7 @@ READ = 1 << 18
 
 def helpers() -> Executor:
     """The threads that work beside the one that writes."""
-    return ThreadPoolExecutor(2, "leafwing-save")
+    return ThreadPoolExecutor(4, "leafwing-save")
 
 
 def size_of(contents: Contents) -> int:
@@ -55,6 +55,12 @@ def write_file(path: Path, contents: Contents, disk: Disk) -> None:
             disk.close(fd)
         raise
     disk.close(fd)
+
+
+def store(path: Path, contents: Contents, disk: Disk) -> bool:
+    """Write a new file, push it to the medium, read it back: whether it is what was written. Raises ``OSError``."""
+    write_file(path, contents, disk)
+    return holds(path, contents, disk)
 
 
 def holds(path: Path, contents: Contents, disk: Disk) -> bool:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from leafwing.core.contents import Contents, helpers, holds, sha256, sha256_file, size_of, write_file
+from leafwing.core.contents import Contents, helpers, sha256, sha256_file, size_of, store, write_file
 from leafwing.core.disk import DISK, Disk, is_alive
 from leafwing.core.errors import BadRun, StorageFailed
 
@@ -221,12 +221,9 @@ def _write_beside(
     try:
         disk.mkdir(beside)
         with helpers() as pool:
+            stored = {name: pool.submit(store, beside / name, contents, disk) for name, contents in files.items()}
             hashes = {name: pool.submit(sha256, contents) for name, contents in files.items()}
-            read_back = {}
-            for name, contents in files.items():
-                write_file(beside / name, contents, disk)
-                read_back[name] = pool.submit(holds, beside / name, contents, disk)
-            for name, same in read_back.items():
+            for name, same in stored.items():
                 if not same.result():
                     raise BadRun(f"{name} is not what was written")
             manifest = _seal(sizes, {name: sha.result() for name, sha in hashes.items()}, meta)
