@@ -67,9 +67,9 @@ class Soundness(Watcher):
         if total == self._said.get(who, 0):
             return
         fresh, self._said[who] = total - self._said.get(who, 0), total
-        bad = [
-            name.removeprefix(f"{who}/") for name, flag in self._terms.items() if name.startswith(f"{who}/") and flag
-        ]
+        names = [name for name, flag in self._terms.items() if name.startswith(f"{who}/") and flag]
+        bad = [name.removeprefix(f"{who}/") for name in names if not name.endswith("/grad_norm")]
+        bad = bad or ["gradient" for _ in names]  # a term that is not a number spoils the gradient as well
         what = f"its {' and '.join(bad)} {'is' if len(bad) == 1 else 'are'}" if bad else "its optimiser's memory is"
         in_a_row = int(self._row[who])
         if in_a_row >= IN_A_ROW:
