@@ -246,3 +246,16 @@ def test_meta_that_json_cannot_say_is_refused_before_writing(tmp_path: Path):
         with pytest.raises((ValueError, TypeError)):
             publish(tmp_path, "x", {}, meta=meta)
     assert os.listdir(tmp_path) == []
+
+
+def test_saving_works_where_no_thread_can_be_had(tmp_path, monkeypatch):
+    """Memory that is short refuses threads first; each file is still written once, whole, and verified."""
+    import threading
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    files = {f"{n}.bin": bytes([n]) * 1000 for n in range(6)}
+    publish(tmp_path, "step-00000001", files)
+    assert read(tmp_path / "step-00000001")[0] == files

@@ -7,16 +7,19 @@ little more than writing alone (``benchmarks/checkpoint_cost.py``).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from leafwing.core.disk import Disk
 
 Contents: TypeAlias = bytes | list[memoryview]
 """A file's bytes: whole, or in pieces that follow one another."""
+
+T = TypeVar("T")
 
 CHUNK = 1 << 20
 """Bytes written at once."""
@@ -24,9 +27,31 @@ READ = 1 << 18
 """Bytes read at once; still in a core's own cache when they are compared."""
 
 
+class Helpers(ThreadPoolExecutor):
+    """Threads; where the machine gives no more of them, as when memory is short, the caller does the work itself."""
+
+    def submit(self, work: Callable[..., T], /, *arguments: Any, **options: Any) -> Future[T]:
+        """The work's result, some time; each piece is done once, though a refused one stays in the queue."""
+        taken, result = threading.Lock(), Future[T]()
+
+        def once() -> None:
+            if not taken.acquire(blocking=False):
+                return
+            try:
+                result.set_result(work(*arguments, **options))
+            except BaseException as problem:
+                result.set_exception(problem)
+
+        try:
+            super().submit(once)
+        except RuntimeError:  # can't start new thread
+            once()
+        return result
+
+
 def helpers() -> Executor:
     """The threads that work beside the one that writes."""
-    return ThreadPoolExecutor(4, "leafwing-save")
+    return Helpers(4, "leafwing-save")
 
 
 def size_of(contents: Contents) -> int:
