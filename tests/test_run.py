@@ -324,8 +324,6 @@ def test_a_broken_sheet_costs_the_film_and_not_the_run(pictures, tmp_path, capsy
 def test_rel_r4_a_disk_too_full_for_the_exported_generator_costs_no_training(pictures, tmp_path, monkeypatch, capsys):
     import errno
 
-    import leafwing.generator as exported
-
     real = os.replace
 
     def full(old, new):
@@ -334,7 +332,7 @@ def test_rel_r4_a_disk_too_full_for_the_exported_generator_costs_no_training(pic
         return real(old, new)
 
     full.over = False
-    monkeypatch.setattr(exported.os, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     original = run.fit
 
     def fit_with_room_at_the_end(training, watchers, stop):

@@ -62,6 +62,8 @@ def train(
     from leafwing import api
     from leafwing.core.errors import BadConfig
 
+    if settings == []:
+        raise BadConfig("--set needs at least one section.key=value, e.g. --set train.batch=32.")
     plan = api.make_recipe(data, recipe, steps=steps, batch=batch, seed=seed, settings=settings or [])
     if dry_run:
         found = api.estimate(plan, device=device)
