@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import select
+import shutil
 import signal
 import subprocess
 import sys
