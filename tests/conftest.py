@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -24,6 +25,18 @@ def _quiet(tmp_path_factory, monkeypatch):
     cache = os.environ.get("LEAFWING_TEST_CACHE") or tmp_path_factory.getbasetemp() / "cache"
     monkeypatch.setenv("LEAFWING_CACHE", str(cache))
     monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_at_a_terminal():
+    """A shell's background job, or `nohup`, has some of these ignored, which a run obeys and its children inherit."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 class SmallG(nn.Module):

@@ -203,18 +203,6 @@ def lives(pid: int) -> bool:
         return False
 
 
-@pytest.fixture(autouse=True)
-def _signals_as_at_a_terminal():
-    """A shell's background job, or `nohup`, would have these ignored, which a run obeys."""
-    before = {number: signal.getsignal(number) for number in STOPS}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in set(STOPS) - {signal.SIGINT}:
-        signal.signal(number, signal.SIG_DFL)
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 SUBPROCESS = "from leafwing.__main__ import main; main()"
 
 
