@@ -18,7 +18,8 @@ from leafwing.core.pictures import read_png_metadata
 ROOT = Path(leafwing.__file__).parent
 LEVELS = [
     {"core", "_version"},
-    {"latents", "fusion", "losses", "augment", "worlds", "data", "measure", "optimizers", "freeze"},
+    {"latents", "fusion", "losses", "augment", "worlds", "data", "optimizers", "freeze"},
+    {"measure"},
     {"game"},
     {"variants", "networks"},
     {"training", "generator", "contract", "graphs"},
@@ -27,7 +28,7 @@ LEVELS = [
     {"prepare"},
     {"loading", "estimate"},
     {"run"},
-    {"explore", "exchange"},
+    {"explore", "exchange", "evaluation"},
     {"api"},
     {"demos", "bench"},
     {"cli"},
