@@ -9,7 +9,7 @@ demo: $(VENV)/.demo  ## install, train on drawn faces, show where the pictures a
 	$(BIN)/leafwing demo --out demo
 
 test: $(VENV)/.dev check  ## install, lint, types, tests, a shortened demo
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 	sh tests/short_demo.sh $(BIN)
 
 check: $(VENV)/.dev  ## lint and types

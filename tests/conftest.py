@@ -18,6 +18,14 @@ from leafwing.variants.gan import GAN
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+SLOW = ("test_trust_", "test_ranks", "test_r3gan", "test_estimate")
+"""Files that go first, so that no worker is left alone with a long test at the end."""
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not item.path.name.startswith(SLOW))
+
+
 @pytest.fixture(autouse=True)
 def _quiet(tmp_path_factory, monkeypatch):
     torch.set_num_threads(1)

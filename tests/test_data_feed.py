@@ -14,6 +14,7 @@ import torch
 
 from leafwing.core import randomness
 from leafwing.core.errors import BadData
+from leafwing.data import feed as feeding
 from leafwing.data import mapped as mapped_file
 from leafwing.data.feed import Feed
 
@@ -40,15 +41,40 @@ def plainly(pictures, batch, seed, turn):
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_every_batch_is_what_the_plain_words_say_bit_for_bit(channels):
+@pytest.mark.parametrize("resident", [False, True])
+def test_every_batch_is_what_the_plain_words_say_bit_for_bit(channels, resident, monkeypatch):
+    monkeypatch.setattr(feeding, "CHUNK", 3 * 8 * 6 * channels)  # a resident store is copied in several pieces
     pictures = RNG.integers(0, 256, (20, 8, 6, channels), dtype=np.uint8)
     kept = pictures.copy()
-    feed = Feed(pictures, 7, seed=5, flip=True)
+    feed = Feed(pictures, 7, seed=5, flip=True, resident=resident)
     for turn in (0, 1, 2, 11, 2):  # across the ends of epochs, and back
         got = feed(turn)
         assert torch.equal(got, plainly(pictures, 7, 5, turn))
         assert got.is_contiguous(memory_format=torch.channels_last)
     np.testing.assert_array_equal(pictures, kept)
+
+
+@pytest.mark.parametrize(("free", "resident"), [(4 * 9600, True), (4 * 9600 - 1, False)])
+def test_a_gpu_keeps_a_store_that_takes_a_quarter_of_its_free_memory(free, resident, monkeypatch):
+    """By stand-ins for the GPU: the decision alone."""
+    monkeypatch.setattr(feeding, "free_bytes", lambda device: free)
+    monkeypatch.setattr(feeding, "to_device", lambda rows, device: torch.from_numpy(rows))
+    feed = Feed(np.zeros(SHAPE, dtype=np.uint8), 7, seed=5, device="cuda")
+    assert (feed._resident is not None) == resident
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_store_on_a_gpu_gives_the_same_batches_without_waiting(mapped):
+    ours, theirs = Feed(mapped, 8, seed=1, flip=True), Feed(mapped, 8, seed=1, flip=True, device="cuda")
+    assert theirs._resident is not None
+    for turn in (0, 6, 7):
+        torch.testing.assert_close(theirs(turn).cpu(), ours(turn), rtol=0, atol=1e-6)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        theirs(8)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize("flip", [False, True])

@@ -37,8 +37,9 @@ PRIORS = [
 ]
 
 
-def by_name(prior: object) -> str:
-    return repr(prior)
+def by_name(value: object) -> str:
+    """The same id in every worker: an address in it would differ."""
+    return getattr(value, "__name__", repr(value))
 
 
 def draws(prior: Prior, n: int, seed: int = 0) -> Tensor:
