@@ -10,8 +10,12 @@ from __future__ import annotations
 
 import hashlib
 
+from typing import Any
+
 import numpy as np
 import torch
+from numpy.random.bit_generator import ISeedSequence
+from numpy.typing import NDArray
 
 
 def key(seed: int, step: int, purpose: str, index: int = 0) -> int:
@@ -22,7 +26,17 @@ def key(seed: int, step: int, purpose: str, index: int = 0) -> int:
 
 def stream(seed: int, step: int, purpose: str, index: int = 0) -> np.random.Generator:
     """A fresh generator at that address. Two calls with equal arguments give equal numbers."""
-    return np.random.Generator(np.random.Philox(key=key(seed, step, purpose, index)))
+    return np.random.Generator(np.random.Philox(_Key(key(seed, step, purpose, index))))
+
+
+class _Key(ISeedSequence):
+    """Hands Philox its key: the same generator as ``Philox(key=key)``, which first asks the system for entropy."""
+
+    def __init__(self, key: int) -> None:
+        self.words = np.frombuffer(key.to_bytes(16, "little"), np.uint64)
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint64) -> NDArray[np.uint64]:
+        return self.words
 
 
 def seed_networks(seed: int, step: int, index: int = 0) -> None:
