@@ -9,7 +9,6 @@ by a 128-bit hash of the address; torch's own CPU generator would keep only 32 b
 from __future__ import annotations
 
 import hashlib
-
 from typing import Any
 
 import numpy as np
