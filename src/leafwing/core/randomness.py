@@ -25,7 +25,7 @@ def key(seed: int, step: int, purpose: str, index: int = 0) -> int:
 
 def stream(seed: int, step: int, purpose: str, index: int = 0) -> np.random.Generator:
     """A fresh generator at that address. Two calls with equal arguments give equal numbers."""
-    return np.random.Generator(np.random.Philox(_Key(key(seed, step, purpose, index))))
+    return np.random.Generator(np.random.Philox(_Key(key(seed, step, purpose, index))))  # type: ignore[arg-type]
 
 
 class _Key(ISeedSequence):
