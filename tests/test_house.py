@@ -88,7 +88,8 @@ def test_help_does_not_import_torch():
 
 
 COMMANDS = ["train", "resume", "status", "sample", "interpolate", "data check", "data build", "data render",
-            "zoo list", "zoo show", "demo", "demo hack", "bench train", "bench sample", "bench data"]  # fmt: skip
+            "zoo list", "zoo show", "demo", "demo hack", "bench train", "bench sample", "bench data",
+            "bench coverage"]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -25,7 +25,7 @@ from leafwing.graphs import GraphedRounds
 from leafwing.latents import check_prior
 from leafwing.networks.synced import sync_batchnorm
 from leafwing.recipe import USER, Part, Recipe
-from leafwing.training import Training
+from leafwing.training import Reals, Training
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,33 @@ def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = O
     if ranks.count > 1 and train.sync_batchnorm:
         G, D = sync_batchnorm(G), sync_batchnorm(D)
     check_players(G, D, variant, prior, (data.channels, data.image_size, data.image_size), device=device, layout=layout)
+    reals = Feed(
+        store.pictures,
+        train.batch,
+        train.seed,
+        flip=data.flip,
+        device=device,
+        channels_last=channels_last,
+        ranks=ranks,
+    )
+    return seat(recipe, G, D, reals, device, ranks)
+
+
+def seat(
+    recipe: Recipe, G: nn.Module, D: nn.Module, reals: Reals, device: torch.device, ranks: Ranks = SOLO
+) -> Training:
+    """G and D at the table, by the recipe's rules, prior, optimisers and schedules, wherever the reals come from.
+
+    Args:
+        recipe: its networks and data are not asked for.
+        G: on the device, checked.
+        D: likewise.
+        reals: turn -> this rank's ``train.batch`` real samples.
+        device: where the game is played.
+        ranks: who plays it.
+    """
+    train = recipe.train
+    variant, prior = recipe.build_variant(), recipe.build_prior()
     rules = recipe.optimizer.generator, recipe.optimizer.discriminator
     graphs = train.graphs and device.type == "cuda" and ranks.count == 1 and all(rule.can_be_recorded for rule in rules)
     opt_G, opt_D = (rule.build(net.parameters(), graphs) for rule, net in zip(rules, (G, D), strict=True))
@@ -133,15 +160,7 @@ def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = O
     return Training(
         variant=variant,
         players=players,
-        reals=Feed(
-            store.pictures,
-            train.batch,
-            train.seed,
-            flip=data.flip,
-            device=device,
-            channels_last=channels_last,
-            ranks=ranks,
-        ),
+        reals=reals,
         average=average,
         goal=train.steps,
         n_d=train.n_d,

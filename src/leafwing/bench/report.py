@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from statistics import mean, stdev
 from typing import Any
 
-from leafwing.bench import data, sample, train
+from leafwing.bench import coverage, data, sample, train
 from leafwing.bench.probe import Ceiling
 
 
@@ -60,6 +61,41 @@ def data_text(rows: Sequence[data.Row]) -> str:
             for r in rows
         ],
     )
+
+
+def coverage_text(rows: Sequence[coverage.Row], protocols: Sequence[str]) -> str:
+    """A table a world, its protocol under it; over several seeds the mean and the standard deviation."""
+    head = ("recipe", "rounds", "seeds", "modes hit", "good", "KL", "JS", "effective modes")
+    parts = []
+    for on, protocol in zip(dict.fromkeys(r.on for r in rows), protocols, strict=True):
+        here = [r for r in rows if r.on == on]
+        body = []
+        for name in dict.fromkeys(r.recipe for r in here):
+            of = [r for r in here if r.recipe == name]
+            modes = f"{spread([r.coverage.hit for r in of], 1 if len(of) > 1 else 0)} of {of[0].coverage.modes:,}"
+            body.append(
+                (name, f"{of[0].rounds:,}" if of[0].rounds else "-", len(of), modes,
+                 spread([r.coverage.good for r in of], 3), spread([r.coverage.kl for r in of], 3),
+                 spread([r.coverage.js for r in of], 3), spread([r.effective_modes for r in of], 1))
+            )  # fmt: skip
+        parts += [on, table(head, body), *twins(here), protocol, ""]
+    return "\n".join(parts).rstrip()
+
+
+def twins(rows: Sequence[coverage.Row]) -> list[str]:
+    """A line on near-duplicates, where they were looked for."""
+    seen = [f"{r.recipe}, seed {r.seed}: {r.twins}" for r in rows if r.twins is not None]
+    return [f"pairs of {rows[0].twins_of:,} samples nearer than any two of as many reals: {'; '.join(seen)}"] * bool(
+        seen
+    )
+
+
+def spread(values: Sequence[float | None], digits: int) -> str:
+    """The mean, and +- the standard deviation if there are several; a dash where one of them is missing."""
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return "-"
+    return number(mean(known), digits) + (f" +- {number(stdev(known), digits)}" if len(known) > 1 else "")
 
 
 def table(head: Sequence[str], body: Iterable[Sequence[Any]]) -> str:

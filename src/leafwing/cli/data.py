@@ -84,29 +84,48 @@ def render(
     /,
     *,
     out: Path,
-    count: int = 1000,
-    image_size: int = 64,
+    count: int | None = None,
+    image_size: int | None = None,
     seed: int = 0,
+    source: Annotated[Path | None, Parameter(name="--from")] = None,
 ) -> None:
-    """Draw a world's pictures as PNG files, with their factors in labels.csv.
+    """Draw a world's pictures as PNG files, with their factors in labels.csv; or stack MNIST's digits in an .npz.
 
     Example: leafwing data render faces --count 1000 --out faces/
+    Example: leafwing data render stacked-mnist --from mnist/ --out stacked.npz
 
     Parameters
     ----------
     world
-        The world: faces.
+        faces, or stacked-mnist: three digits in the three colours of a picture.
     out
-        A new folder.
+        A new folder; for stacked-mnist a new .npz file, which leafwing train reads.
     count
-        How many pictures.
+        How many pictures; 1,000 faces or 128,000 stacked digits if left out.
     image_size
-        Side in pixels, at least 16.
+        Side in pixels: for faces at least 16, 64 if left out; for stacked-mnist at least 28, 32 if left out.
     seed
         Which instance of the world.
+    source
+        For stacked-mnist: the folder with MNIST's idx files.
     """
+    from leafwing.core.errors import BadConfig
     from leafwing.core.progress import counting
+    from leafwing.data.mnist import TRIPLES, render_stacked
     from leafwing.worlds.render import render_folder
 
+    stacked = world.removeprefix("world:") == "stacked-mnist"
+    if stacked != (source is not None):
+        what = (
+            "stacked-mnist needs --from FOLDER, the folder with MNIST's idx files"
+            if stacked
+            else "--from is for stacked-mnist"
+        )
+        raise BadConfig(f"{what}.")
+    count = count if count is not None else TRIPLES if stacked else 1000
+    side = image_size if image_size is not None else 32 if stacked else 64
     with counting("drawing") as progress:
-        print(render_folder(world, out, count, image_size, seed, progress))
+        if source is not None:
+            print(render_stacked(source, out, count, side, seed, progress))
+        else:
+            print(render_folder(world, out, count, side, seed, progress))

@@ -32,7 +32,7 @@ def render_folder(
     """
     name = world.removeprefix("world:")
     if name not in WORLDS:
-        raise BadConfig(f"There is no world {name!r} that can be drawn; there is: {', '.join(WORLDS)}.")
+        raise BadConfig(f"There is no world {name!r} that can be drawn; there is: {', '.join(WORLDS)}, stacked-mnist.")
     if count < 1:
         raise BadConfig(f"--count {count} cannot be: draw at least 1 picture.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
