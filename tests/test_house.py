@@ -87,7 +87,7 @@ def test_help_does_not_import_torch():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
-COMMANDS = ["train", "resume", "status", "sample", "interpolate", "data check", "data build", "data render",
+COMMANDS = ["train", "resume", "status", "sample", "interpolate", "evaluate", "data check", "data build", "data render",
             "zoo list", "zoo show", "demo", "demo hack", "bench train", "bench sample", "bench data",
             "bench coverage"]  # fmt: skip
 
@@ -124,6 +124,13 @@ BAD = {
     "interpolate {tmp}/empty --seeds 1,b --out x.png": "--seeds",
     "interpolate {tmp}/empty --seeds 1 --out x.png": "two seeds",
     "interpolate {tmp}/empty --seeds 1,2 --out x.jpeg": ".png, .gif or .mp4",
+    "evaluate {tmp}/missing --data world:faces": "does not exist",
+    "evaluate {tmp}/empty": "--data",
+    "evaluate world:faces --data world:faces --features vgg": "'vgg'",
+    "evaluate world:faces --data world:faces --features squeezenet": "squeezenet=FILE",
+    "evaluate world:faces --data world:faces --features {tmp}/missing.safetensors": "do not exist",
+    "evaluate world:faces --data world:faces --features pixels --metrics fid": "Inception",
+    "evaluate world:faces --data world:faces --features pixels --metrics frechat": "'frechet'",
     "data check {tmp}/missing": "does not exist",
     "data render mars --out {tmp}/m": "faces",
     "data render faces --count 0 --out {tmp}/m": "--count 0",

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from leafwing._version import __version__
 
 if TYPE_CHECKING:
-    from leafwing.api import check_data, interpolate, load, make_recipe, resume, sample, status, train
+    from leafwing.api import check_data, evaluate, interpolate, load, make_recipe, resume, sample, status, train
 
 __all__ = [
     "__version__",
     "check_data",
+    "evaluate",
     "interpolate",
     "load",
     "make_recipe",

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import nn
 
 from leafwing import estimate as estimating
-from leafwing import loading
+from leafwing import evaluation, loading
 from leafwing import run as runs
 from leafwing._version import __version__
 from leafwing.core import pictures
@@ -25,6 +25,7 @@ from leafwing.explore import sample as sampling
 from leafwing.explore import walk as walking
 from leafwing.generator import Generator
 from leafwing.latents import truncated
+from leafwing.measure.verdict import Verdict
 from leafwing.prepare import Given
 from leafwing.recipe import Recipe, load_recipe
 from leafwing.run import Outcome
@@ -311,8 +312,51 @@ def check_data(data: str | os.PathLike[str], *, image_size: int = 64, count: int
         return check(data, image_size=image_size, count=count, progress=report)
 
 
+def evaluate(
+    subject: str | os.PathLike[str],
+    data: str | os.PathLike[str] | None = None,
+    *,
+    metrics: Iterable[str] | None = None,
+    features: str | None = None,
+    count: int | None = None,
+    seed: int = 0,
+    resizer: str | None = None,
+    image_size: int | None = None,
+    channels: int | None = None,
+    nearest: int = 5,
+    resamples: int = 20,
+    device: str = "auto",
+    download: bool = False,
+) -> Verdict:
+    """How good samples are, and how sure that is: each measure with its spread, and the protocol behind them.
+
+    Args:
+        subject: a run folder, its ``generator/``, a folder of pictures, or any data source.
+        data: what to compare with; a run's own data if not given.
+        metrics: names from ``leafwing.measure.panel.MEASURES``, or with commas between them; the usual ones by default.
+        features: ``"pixels"``, ``"faces"``, ``"squeezenet=FILE"``, ``"inception=FILE"``, … or a file; see
+            docs/measures.md.
+        count: pictures of each side; all, at most 10,000, by default.
+        seed: which samples, and everything random in the measures.
+        resizer: another than the network's own: ``"clean"``, ``"legacy"``, ``"area"``.
+        image_size: brings folders of pictures to this side.
+        channels: 1 compares folders of pictures in grey.
+        nearest: k of precision, recall, density and coverage.
+        resamples: draws with replacement for the spread.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        download: whether Inception's weights may be fetched.
+    """
+    names = None if metrics is None else [name for text in metrics for name in text.split(",") if name]
+    return evaluation.evaluate(
+        str(subject), None if data is None else str(data), metrics=names, network=features, count=count, seed=seed,
+        resizer=resizer, image_size=image_size, channels=channels, nearest=nearest, resamples=resamples,
+        device=device, download=download,
+    )  # fmt: skip
+
+
 __all__ = [
     "check_data",
+    "evaluate",
     "interpolate",
     "load",
     "make_recipe",

@@ -1,0 +1,227 @@
+"""The measures by name, on the features and pictures of two sets: samples and data.
+
+Each is a function of a :class:`Panel` and answers with its value for the samples and, where it can be asked of one set
+alone, with the data's own value, which is the mark to read it against.
+
+Shape legend: n pictures, h height, w width, c channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from leafwing.core import randomness
+from leafwing.core.errors import BadConfig, did_you_mean
+from leafwing.measure import bootstrap, diversity, frechet, inception_score, kernel, manifold, ms_ssim, path, sliced
+from leafwing.measure.bootstrap import Measured
+from leafwing.measure.network import Network
+from leafwing.measure.rows import blocks
+from leafwing.measure.sharpness import sharpness
+from leafwing.measure.table import Table
+
+Some: TypeAlias = Callable[[int], NDArray[np.uint8]]
+"""So many of a set's pictures, or all there are: uint8 [n, h, w, c]."""
+
+LOOKED_AT = 1000
+"""Pictures for the measures that compare pixels."""
+
+
+@dataclass
+class Panel:
+    """Two sets, ready to be measured.
+
+    Attributes:
+        network: whose features the tables hold.
+        samples: features of the pictures to judge.
+        data: features of the pictures to judge by.
+        some_samples: their pictures.
+        some_data: likewise.
+        seed: resamples, subsets, pairs and directions follow from it.
+        nearest: k of precision, recall, density and coverage.
+        resamples: for the spread.
+        device: where the algebra is computed, in float64.
+        steps: the squared lengths of the path through z, for a generator; None for pictures alone.
+        progress: called with (name of the measure, done, total).
+    """
+
+    network: Network
+    samples: Table
+    data: Table
+    some_samples: Some
+    some_data: Some
+    seed: int = 0
+    nearest: int = manifold.NEAREST
+    resamples: int = bootstrap.RESAMPLES
+    device: torch.device | str = "cpu"
+    steps: Callable[[], Tensor] | None = None
+    progress: Callable[[str, int, int], None] = lambda *_: None
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """A fresh stream for one measure, so that the order of measures changes nothing."""
+        return randomness.stream(self.seed, 0, f"measure/{purpose}")
+
+    @cached_property
+    def manifold(self) -> manifold.Manifold:
+        """Precision, recall, density and coverage, computed once."""
+        return manifold.measure(
+            self.data.rows,
+            self.samples.rows,
+            self.nearest,
+            device=self.device,
+            progress=lambda done, total: self.progress("precision and recall", done, total),
+        )
+
+    @cached_property
+    def pictures(self) -> tuple[Tensor, Tensor]:
+        """Some of each: uint8 [n, c, h, w]."""
+        samples, data = (
+            torch.from_numpy(np.array(some(LOOKED_AT))).permute(0, 3, 1, 2)
+            for some in (self.some_samples, self.some_data)
+        )
+        return samples, data
+
+
+Answer: TypeAlias = tuple[Measured, Measured | None]
+
+
+def _frechet(p: Panel) -> Answer:
+    moments = (p.samples.moments, p.data.moments)
+    found = frechet.distance(p.samples.rows, p.data.rows, p.rng("frechet"), p.resamples, p.device, moments)
+    return found, None
+
+
+def _frechet_inf(p: Panel) -> Answer:
+    return frechet.extrapolated(p.samples.rows, p.data.rows, p.rng("frechet_inf"), device=p.device), None
+
+
+def _kernel(p: Panel) -> Answer:
+    return kernel.distance(p.samples.rows, p.data.rows, p.rng("kernel"), device=p.device), None
+
+
+def _sliced(p: Panel) -> Answer:
+    found = sliced.distance(p.samples.rows, p.data.rows, p.rng("sliced"), resamples=p.resamples, device=p.device)
+    return found, None
+
+
+def _diversity(p: Panel) -> Answer:
+    own, theirs = (diversity.mean_distance(table.rows, p.rng("diversity"), p.device) for table in (p.samples, p.data))
+    return own, theirs
+
+
+def _ms_ssim(p: Panel) -> Answer:
+    found = []
+    for pictures in p.pictures:
+        first, second = diversity.pairs(len(pictures), p.rng("ms_ssim"))
+        alike = [
+            ms_ssim.similarity(pictures[first[i : i + 32]], pictures[second[i : i + 32]])
+            for i in range(0, len(first), 32)
+        ]
+        found.append(bootstrap.mean(torch.cat(alike), f"{len(first):,} pairs"))
+    return found[0], found[1]
+
+
+def _sharpness(p: Panel) -> Answer:
+    own, theirs = (
+        bootstrap.mean(torch.cat([sharpness(part) for part in pictures.split(64)]), f"{len(pictures):,} pictures")
+        for pictures in p.pictures
+    )
+    return own, theirs
+
+
+def _score(p: Panel) -> Answer:
+    head = p.network.head
+    if head is None:
+        raise BadConfig(
+            f"An inception score needs a network that names what it sees, and {p.network.name} names nothing: give "
+            "--features inception=FILE, or leave score out of --metrics."
+        )
+    found = []
+    for table in (p.samples, p.data):
+        logits = torch.cat([head(x.float().to(p.network.device)).cpu() for _, x in blocks(table.rows)])
+        found.append(inception_score.score(logits, rng=p.rng("score")))
+    return found[0], found[1]
+
+
+def _path(p: Panel) -> Answer:
+    if p.steps is None:
+        raise BadConfig("A path length needs a run or a generator, not pictures: leave path out of --metrics.")
+    return path.length(p.steps()), None
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure: how it is computed, what its name is on FID's Inception, and how to read it.
+
+    Attributes:
+        compute: the function.
+        better: ``lower``, ``higher``, or ``as the data``.
+        on_inception: its name with FID's own network; its name here and the network's in brackets otherwise.
+        of_pixels: whether it looks at pixels and not at features.
+        usual: whether it is measured unless asked otherwise.
+    """
+
+    compute: Callable[[Panel], Answer]
+    better: str
+    on_inception: str = ""
+    of_pixels: bool = False
+    usual: bool = True
+
+
+MEASURES: dict[str, Measure] = {
+    "frechet": Measure(_frechet, "lower", "fid"),
+    "frechet_inf": Measure(_frechet_inf, "lower", "fid_inf"),
+    "kernel": Measure(_kernel, "lower", "kid"),
+    "precision": Measure(lambda p: (p.manifold.precision, None), "higher"),
+    "recall": Measure(lambda p: (p.manifold.recall, None), "higher"),
+    "density": Measure(lambda p: (p.manifold.density, None), "higher"),
+    "coverage": Measure(lambda p: (p.manifold.coverage, None), "higher"),
+    "sliced": Measure(_sliced, "lower"),
+    "diversity": Measure(_diversity, "as the data"),
+    "ms_ssim": Measure(_ms_ssim, "as the data", of_pixels=True),
+    "sharpness": Measure(_sharpness, "as the data", of_pixels=True),
+    "score": Measure(_score, "higher", "inception_score", usual=False),
+    "path": Measure(_path, "lower", usual=False),
+}
+ALIASES = {measure.on_inception: name for name, measure in MEASURES.items() if measure.on_inception}
+
+
+def label(name: str, network: Network) -> str:
+    """What a measure is called: ``fid`` on FID's own network and resizer, else ``frechet[NETWORK]``."""
+    measure = MEASURES[name]
+    if measure.of_pixels:
+        return name
+    if network.standard and measure.on_inception:
+        return measure.on_inception if network.resizer == "legacy" else f"{measure.on_inception}[{network.resizer}]"
+    return f"{name}[{network.name}]"
+
+
+def chosen(asked: Iterable[str] | None, network: Network) -> list[str]:
+    """The measures that were asked for, in the table's order; the usual ones if none were.
+
+    Raises:
+        BadConfig: an unknown one, or FID asked of another network than Inception.
+    """
+    if asked is None:
+        return [name for name, measure in MEASURES.items() if measure.usual or (name == "score" and network.standard)]
+    wanted = set()
+    for name in asked:
+        if name in ALIASES and not network.standard:
+            raise BadConfig(
+                f"{name} is the name on Inception's standard weights alone: with {network.name} ask for "
+                f"{ALIASES[name]}, or give --features inception=FILE."
+            )
+        known = ALIASES.get(name, name)
+        if known not in MEASURES:
+            raise BadConfig(f"No measure is called {name!r}.{did_you_mean(name, MEASURES)}")
+        wanted.add(known)
+    if not wanted:
+        raise BadConfig(f"--metrics needs at least one measure. There is: {', '.join(MEASURES)}.")
+    return [name for name in MEASURES if name in wanted]
