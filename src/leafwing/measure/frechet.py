@@ -11,6 +11,7 @@ Shape legend: n pictures, d features.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,6 +32,10 @@ ENOUGH = 5
 """Pictures for each feature below which a warning is due: 10,000 for Inception's 2,048, as FID's authors advise."""
 
 Line: TypeAlias = NDArray[Any]
+Progress: TypeAlias = Callable[[int, int], None]
+
+STRAIGHT = 1.5
+"""Pictures for each feature from which on the distance falls about as 1/n: fewer, and the covariance is singular."""
 
 PARTS = 5
 """The extrapolation cuts the sets into up to so many parts: 15 distances in all."""
@@ -66,7 +71,8 @@ def root(covariance: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(covariance)
     noise = len(values) * torch.finfo(values.dtype).eps * values[-1].clamp(min=0)
     kept = values > noise
-    return vectors[:, kept] * values[kept].sqrt()
+    factor: Tensor = vectors[:, kept] * values[kept].sqrt()
+    return factor
 
 
 def between(a: Moments, b: Moments) -> float:
@@ -81,6 +87,7 @@ def distance(
     resamples: int = RESAMPLES,
     device: torch.device | str = "cpu",
     moments: tuple[Moments, Moments] | None = None,
+    progress: Progress | None = None,
 ) -> Measured:
     """The squared Fréchet distance of two sets of features, and its spread.
 
@@ -91,6 +98,7 @@ def distance(
         resamples: how many times both sets are drawn again; below 2 the spread is left out.
         device: where to compute, in float64.
         moments: those of a and b, where they are known already.
+        progress: called with (done, total) resamples.
 
     Raises:
         BadData: fewer than 50 rows on a side, unequal d, or values that are not finite.
@@ -101,7 +109,11 @@ def distance(
     if resamples < 2:
         return Measured(value)
     draws = zip(resampled(len(a), resamples, rng), resampled(len(b), resamples, rng), strict=True)
-    values = [between(_drawn(a, times_a, device), _drawn(b, times_b, device)) for times_a, times_b in draws]
+    values = []
+    for times_a, times_b in draws:
+        values.append(between(_drawn(a, times_a, device), _drawn(b, times_b, device)))
+        if progress:
+            progress(len(values), resamples)
     return Measured(value, float(np.std(values, ddof=1)))
 
 
@@ -129,13 +141,11 @@ def extrapolated(
     The spread is the standard error of the line's end. It may come out below 0 when the sets are hardly apart.
 
     Raises:
-        BadData: as for :func:`distance`, with 100 rows.
+        BadData: as for :func:`distance`, with fewer rows than :func:`enough_to_extrapolate`.
     """
-    check_pair(a, b, 2 * LEAST, "An extrapolated Fréchet distance")
     n, d = min(len(a), len(b)), a.shape[1]
-    parts = max(
-        2, min(parts, n // LEAST, n // (2 * d))
-    )  # the line is straight where there are more pictures than features
+    check_pair(a, b, enough_to_extrapolate(d), "An extrapolated Fréchet distance")
+    parts = min(parts, n // LEAST, int(n / (STRAIGHT * d)))
     sizes, values = [], []
     for count in range(1, parts + 1):
         orders = [rng.permutation(len(rows))[:n] for rows in (a, b)]
@@ -146,6 +156,11 @@ def extrapolated(
             values.append(between(*few))
     weights = np.array(sizes) / n  # a distance of n pictures scatters with a variance of about 1/n
     return _end_of_line(1 / np.array(sizes), np.array(values), weights)
+
+
+def enough_to_extrapolate(d: int) -> int:
+    """Pictures on each side, so that halves still lie on the straight part of the line."""
+    return max(2 * LEAST, math.ceil(2 * STRAIGHT * d))
 
 
 def _end_of_line(x: Line, y: Line, w: Line) -> Measured:

@@ -49,7 +49,7 @@ class Panel:
         resamples: for the spread.
         device: where the algebra is computed, in float64.
         steps: the squared lengths of the path through z, for a generator; None for pictures alone.
-        progress: called with (name of the measure, done, total).
+        progress: called with (done, total) of the measure that is being computed.
     """
 
     network: Network
@@ -62,7 +62,7 @@ class Panel:
     resamples: int = bootstrap.RESAMPLES
     device: torch.device | str = "cpu"
     steps: Callable[[], Tensor] | None = None
-    progress: Callable[[str, int, int], None] = lambda *_: None
+    progress: Callable[[int, int], None] = lambda *_: None
 
     def rng(self, purpose: str) -> np.random.Generator:
         """A fresh stream for one measure, so that the order of measures changes nothing."""
@@ -76,7 +76,7 @@ class Panel:
             self.samples.rows,
             self.nearest,
             device=self.device,
-            progress=lambda done, total: self.progress("precision and recall", done, total),
+            progress=self.progress,
         )
 
     @cached_property
@@ -94,7 +94,7 @@ Answer: TypeAlias = tuple[Measured, Measured | None]
 
 def _frechet(p: Panel) -> Answer:
     moments = (p.samples.moments, p.data.moments)
-    found = frechet.distance(p.samples.rows, p.data.rows, p.rng("frechet"), p.resamples, p.device, moments)
+    found = frechet.distance(p.samples.rows, p.data.rows, p.rng("frechet"), p.resamples, p.device, moments, p.progress)
     return found, None
 
 
@@ -130,7 +130,9 @@ def _ms_ssim(p: Panel) -> Answer:
 
 def _sharpness(p: Panel) -> Answer:
     own, theirs = (
-        bootstrap.mean(torch.cat([sharpness(part) for part in pictures.split(64)]), f"{len(pictures):,} pictures")
+        bootstrap.mean(
+            torch.cat([sharpness(part) for part in torch.split(pictures, 64)]), f"{len(pictures):,} pictures"
+        )
         for pictures in p.pictures
     )
     return own, theirs
@@ -138,11 +140,7 @@ def _sharpness(p: Panel) -> Answer:
 
 def _score(p: Panel) -> Answer:
     head = p.network.head
-    if head is None:
-        raise BadConfig(
-            f"An inception score needs a network that names what it sees, and {p.network.name} names nothing: give "
-            "--features inception=FILE, or leave score out of --metrics."
-        )
+    assert head is not None  # see `chosen`
     found = []
     for table in (p.samples, p.data):
         logits = torch.cat([head(x.float().to(p.network.device)).cpu() for _, x in blocks(table.rows)])
@@ -151,8 +149,7 @@ def _score(p: Panel) -> Answer:
 
 
 def _path(p: Panel) -> Answer:
-    if p.steps is None:
-        raise BadConfig("A path length needs a run or a generator, not pictures: leave path out of --metrics.")
+    assert p.steps is not None  # see `chosen`
     return path.length(p.steps()), None
 
 
@@ -203,25 +200,39 @@ def label(name: str, network: Network) -> str:
     return f"{name}[{network.name}]"
 
 
-def chosen(asked: Iterable[str] | None, network: Network) -> list[str]:
+def chosen(asked: Iterable[str] | None, network: Network, generated: bool = False) -> list[str]:
     """The measures that were asked for, in the table's order; the usual ones if none were.
 
+    Args:
+        asked: names, those on Inception among them.
+        network: whose features are measured.
+        generated: whether there is a generator to ask, and not pictures alone.
+
     Raises:
-        BadConfig: an unknown one, or FID asked of another network than Inception.
+        BadConfig: an unknown one, FID asked of another network than Inception, or one that cannot be measured here.
     """
     if asked is None:
         return [name for name, measure in MEASURES.items() if measure.usual or (name == "score" and network.standard)]
-    wanted = set()
-    for name in asked:
-        if name in ALIASES and not network.standard:
-            raise BadConfig(
-                f"{name} is the name on Inception's standard weights alone: with {network.name} ask for "
-                f"{ALIASES[name]}, or give --features inception=FILE."
-            )
-        known = ALIASES.get(name, name)
-        if known not in MEASURES:
-            raise BadConfig(f"No measure is called {name!r}.{did_you_mean(name, MEASURES)}")
-        wanted.add(known)
+    wanted = {_known(name, network) for name in asked}
     if not wanted:
         raise BadConfig(f"--metrics needs at least one measure. There is: {', '.join(MEASURES)}.")
+    if "score" in wanted and network.head is None:
+        raise BadConfig(
+            f"An inception score needs a network that names what it sees, and {network.name} names nothing: give "
+            "--features inception=FILE, or leave score out of --metrics."
+        )
+    if "path" in wanted and not generated:
+        raise BadConfig("A path length needs a run or a generator, not pictures: leave path out of --metrics.")
     return [name for name in MEASURES if name in wanted]
+
+
+def _known(name: str, network: Network) -> str:
+    if name in ALIASES and not network.standard:
+        raise BadConfig(
+            f"{name} is the name on Inception's standard weights alone: with {network.name} ask for {ALIASES[name]}, "
+            "or give --features inception=FILE."
+        )
+    known = ALIASES.get(name, name)
+    if known not in MEASURES:
+        raise BadConfig(f"No measure is called {name!r}.{did_you_mean(name, MEASURES)}")
+    return known

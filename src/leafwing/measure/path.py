@@ -38,7 +38,7 @@ def between(z0: Tensor, z1: Tensor, t: Tensor, kind: Literal["linear", "spherica
     length0, length1 = z0.norm(dim=1, keepdim=True), z1.norm(dim=1, keepdim=True)
     u, v = z0 / length0, z1 / length1
     angle = (u * v).sum(1, keepdim=True).clamp(-1 + 1e-7, 1 - 1e-7).acos()
-    turned = (((1 - t) * angle).sin() * u + (t * angle).sin() * v) / angle.sin()
+    turned: Tensor = (((1 - t) * angle).sin() * u + (t * angle).sin() * v) / angle.sin()
     return turned * torch.lerp(length0, length1, t)
 
 

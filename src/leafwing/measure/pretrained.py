@@ -9,6 +9,7 @@ Shape legend: n pictures, d features.
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def load(name: str, folder: Path, device: torch.device | str = "cpu") -> Network
         BadData: the folder holds no such model.
     """
     try:
-        import transformers
+        transformers: Any = import_module("transformers")
     except ImportError:
         raise BadConfig(
             f"--features {name} needs the transformers library: pip install transformers, then give the model's folder "

@@ -36,10 +36,11 @@ def wasserstein(x: Tensor, y: Tensor) -> Tensor:
         return (x - y).abs().mean(0)
     # Both quantile functions are steps; between the merged ends of their steps they are constant.
     n, m = len(x), len(y)
-    ends = torch.cat([torch.arange(1, n + 1) * m, torch.arange(1, m + 1) * n]).unique()  # in units of 1 / (n m)
+    n_ends, m_ends = np.arange(1, n + 1) * m, np.arange(1, m + 1) * n  # in units of 1 / (n m)
+    ends = torch.from_numpy(np.union1d(n_ends, m_ends))
     starts = torch.cat([torch.zeros(1, dtype=ends.dtype), ends[:-1]])
     width = ((ends - starts).double() / (n * m)).to(x.device)
-    gaps = (x[(starts // m).to(x.device)] - y[(starts // n).to(x.device)]).abs()
+    gaps: Tensor = (x[(starts // m).to(x.device)] - y[(starts // n).to(x.device)]).abs()
     return width @ gaps
 
 

@@ -1,7 +1,7 @@
 """``squeezenet``: SqueezeNet 1.1 trained on ImageNet, a network of 0.7 million weights, read from a file of the user's.
 
 Source: Iandola et al. 2016, arXiv:1602.07360; version 1.1 of the authors' release. The names of the weights are
-torchvision's (``features.0.weight``, …). Features are the means over the last layer's 13 × 13 places.
+torchvision's (``features.0.weight``, …). Features are the means over the last layer's 14 × 14 places.
 
 Preprocessing is that of Caffe, from which the weights come: BGR, 0..255, minus (104, 117, 123).
 """

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from pydantic import Field
@@ -65,7 +66,7 @@ def read_card(path: Path) -> Card:
         raise BadConfig(f"{beside} is not JSON ({error}); it should look like {EXAMPLE}.") from None
     if not isinstance(said, dict):
         raise BadConfig(f"{beside} should look like {EXAMPLE}.")
-    return validate(Card, said, str(beside))
+    return cast("Card", validate(Card, said, str(beside)))
 
 
 def load_onnx(path: Path, device: torch.device | str = "cpu") -> Network:
@@ -77,12 +78,12 @@ def load_onnx(path: Path, device: torch.device | str = "cpu") -> Network:
     """
     card = read_card(path)
     try:
-        import onnxruntime
+        runtime: Any = import_module("onnxruntime")
     except ImportError:
         raise BadConfig(f"{path} is an ONNX file, which onnxruntime computes: pip install onnxruntime.") from None
     digest = sha256_of(path)
     try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own classes share no base
         raise BadData(f"{path} is no ONNX graph: {' '.join(str(error).split())[:120]}.") from None
     entrance = session.get_inputs()[0].name

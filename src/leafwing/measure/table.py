@@ -78,9 +78,10 @@ def extract(batches: Batches, n: int, network: Network, title: str, progress: Pr
     root = cache_root()
     with storing(root, n * network.dim * 4):
         root.mkdir(parents=True, exist_ok=True)
-        file = tempfile.TemporaryFile(dir=root)  # noqa: SIM115 - the map keeps it
-    _write(batches, n, network, title, file, progress)
-    return Table(np.memmap(file, np.float32, "r", shape=(n, network.dim)))
+        file = tempfile.TemporaryFile(dir=root)  # noqa: SIM115 - closed below, where its map keeps it alive
+    with file:
+        _write(batches, n, network, title, file, progress)
+        return Table(np.memmap(file, np.float32, "r", shape=(n, network.dim)))
 
 
 def kept(
