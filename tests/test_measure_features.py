@@ -6,6 +6,8 @@ import importlib.util
 import json
 import math
 import pickle
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from torch import nn
 
 from leafwing.core import tensors
 from leafwing.core.errors import BadConfig, BadData
-from leafwing.measure import features, fid_weights, panel, pixels, squeezenet, table
+from leafwing.measure import features, fid_weights, panel, pixels, pretrained, squeezenet, table
 from leafwing.measure.inception import Inception
 from leafwing.measure.network import Network
 from leafwing.measure.resizers import resize
@@ -261,6 +263,33 @@ def test_an_onnx_file_with_its_preprocessing(tmp_path):
     net = features.load(str(tmp_path / "mean.onnx"))
     x = noise(5, 8).float()
     torch.testing.assert_close(net(x), x.mean((2, 3)) / 2)
+
+
+class Saved(nn.Module):
+    """What transformers gives back, as far as it is used."""
+
+    def forward(self, pixel_values):
+        mean = pixel_values.mean((2, 3))
+        return SimpleNamespace(last_hidden_state=torch.stack([mean, 0 * mean], 1), image_embeds=mean[:, :2])
+
+
+@pytest.mark.parametrize(("name", "dim"), [("dinov2", 3), ("clip", 2)])
+def test_pretrained_models_are_read_from_a_folder_only(name, dim, tmp_path, monkeypatch):
+    def from_pretrained(folder, local_files_only):
+        assert (folder, local_files_only) == (str(tmp_path), True)
+        return Saved()
+
+    maker = SimpleNamespace(from_pretrained=from_pretrained)
+    fake = SimpleNamespace(AutoModel=maker, CLIPVisionModelWithProjection=maker)
+    monkeypatch.setitem(sys.modules, "transformers", fake)
+    with pytest.raises(BadData, match="holds no model"):
+        features.load(f"{name}={tmp_path}")
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    net = features.load(f"{name}={tmp_path}")
+    mean, std = (torch.tensor(part) for part in pretrained.COLOURS[name])
+    white = torch.full((1, 3, 10, 10), 255, dtype=torch.uint8)
+    torch.testing.assert_close(net(white)[0], ((1 - mean) / std)[:dim])  # the class token, or the embedding
+    assert (net.name, net.dim, net.side) == (name, dim, 224)
 
 
 # --------------------------------------------------------------------------------------------------- tables

@@ -7,19 +7,19 @@ import os
 from leafwing.data.doors import find_door
 from leafwing.data.pictures import BadPicture, opened, orientation
 
-LOOKED_AT = 64
+LOOKED_AT = 256
 """Pictures spread over the source."""
 
 
 def sizes_of(source: str | os.PathLike[str]) -> set[tuple[int, int]]:
-    """Width and height, upright, of up to 64 pictures; those that cannot be read are passed over.
+    """Width and height, upright, of up to 256 pictures; those that cannot be read are passed over.
 
     Raises:
         BadData: nothing there, or nothing that could hold pictures.
     """
     door = find_door(source)
     total = len(door.listing.names)
-    wanted = {i * total // LOOKED_AT for i in range(LOOKED_AT)} if total > LOOKED_AT else set(range(total))
+    wanted = {round(i * (total - 1) / (LOOKED_AT - 1)) for i in range(LOOKED_AT)}  # the first and the last among them
     found = set()
     for index, load in door.loads(total):
         if index not in wanted:
