@@ -14,8 +14,11 @@ from torch import nn
 
 from leafwing import latents
 from leafwing.core.ranks import connect, joined
+from leafwing.data.conditions import Conditions
 from leafwing.data.feed import Feed
+from leafwing.data.labels import Labels, learn
 from leafwing.game import Players
+from leafwing.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from leafwing.networks.synced import sync_batchnorm
 from leafwing.training import Training, Watcher, fit
 from leafwing.variants.gan import GAN
@@ -35,9 +38,21 @@ def small(norm: bool) -> tuple[nn.Module, nn.Module]:
     return G, D
 
 
-def training(ranks, rounds: int, norm: bool) -> Training:
-    """The game on random pictures; R1 only where D does not mix its batch."""
-    G, D = small(norm)
+def conditional() -> tuple[nn.Module, nn.Module, Labels]:
+    """Networks that are told a class, G by its BatchNorm too; and labels, some missing."""
+    torch.manual_seed(1)
+    G = DCGANGenerator(6, 8, 3, 3, width=4, kernel=4, told="norms")
+    D = DCGANDiscriminator(8, 3, 3, width=4, kernel=4)
+    return G, D, learn({"hair": ["red", "blue", "green", "red", ""] * 20}, "ranks")
+
+
+def training(ranks, rounds: int, norm: bool | str) -> Training:
+    """The game on random pictures, ``norm`` also "asked" for a condition; R1 only where D does not mix its batch."""
+    labels = None
+    if norm == "asked":
+        G, D, labels = conditional()
+    else:
+        G, D = small(bool(norm))
     if ranks.count > 1 and norm:
         G, D = sync_batchnorm(G), sync_batchnorm(D)
     if norm:  # a bias before BatchNorm has no gradient but rounding, which Adam would blow up to full steps
@@ -47,7 +62,9 @@ def training(ranks, rounds: int, norm: bool) -> Training:
     players = Players(G, D, *opts, latents.Normal(6), seed=3, ranks=ranks)
     rows = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3), dtype=np.uint8)
     reals = Feed(rows, 16, 3, flip=True, ranks=ranks)
-    return Training(GAN(r1_gamma=0.0 if norm else 0.5), players, reals, copy.deepcopy(G), rounds)
+    game = Training(GAN(r1_gamma=0.0 if norm else 0.5), players, reals, copy.deepcopy(G), rounds)
+    game.conditions = Conditions(labels, reals, hide=0.2) if labels else None
+    return game
 
 
 class Fault(Watcher):
@@ -69,7 +86,7 @@ class Fault(Watcher):
             os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def main(out: str, rounds: int, norm: bool, fault: str = "") -> None:
+def main(out: str, rounds: int, norm: bool | str, fault: str = "") -> None:
     """Play and write what came out."""
     torch.set_num_threads(1)
     with joined(torch.device("cpu")) as ranks:

@@ -65,7 +65,7 @@ def wait(pids: list[int], limit_s: float = 60) -> list[int]:
     return [codes[pid] for pid in pids]
 
 
-def result(count: int, folder: Path, norm: bool, rounds: int = 50) -> list[dict[str, torch.Tensor]]:
+def result(count: int, folder: Path, norm: bool | str, rounds: int = 50) -> list[dict[str, torch.Tensor]]:
     folder.mkdir()
     if count == 1:
         rank_program.main(str(folder), rounds, norm)
@@ -74,7 +74,7 @@ def result(count: int, folder: Path, norm: bool, rounds: int = 50) -> list[dict[
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(count)]
 
 
-@pytest.mark.parametrize("norm", [False, True], ids=["plain", "batchnorm"])
+@pytest.mark.parametrize("norm", [False, True, "asked"], ids=["plain", "batchnorm", "conditional"])
 def test_one_two_and_four_ranks_play_the_same_run(norm, tmp_path):
     """50 rounds: ranks bit-equal to each other, and equal to one process up to the order of summation."""
     one = result(1, tmp_path / "one", norm)[0]

@@ -12,7 +12,9 @@ from leafwing.core.errors import BadConfig
 from leafwing.recipe import Recipe, load_recipe, shipped
 
 TINY = {
-    "faces": ["generator.width=4", "generator.most=8", "discriminator.width=4", "discriminator.most=8"],
+    "faces": (light := ["generator.width=4", "generator.most=8", "discriminator.width=4", "discriminator.most=8"]),
+    "cgan": light,
+    "acgan": light,
     "dcgan": ["generator.width=4", "discriminator.width=4"],
     "r3gan": (small := ["generator.width=4", "discriminator.width=4", "generator.blocks=1", "discriminator.blocks=1"]),
     "r3gan-ffhq64": small,

@@ -32,7 +32,7 @@ from leafwing.watch.soundness import Diverged, Soundness
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory) -> Path:
-    """A folder of 40 small pictures: a bright disc on a dark ground."""
+    """A folder of 40 small pictures: a bright disc on a dark ground; and labels of them, some missing."""
     folder = tmp_path_factory.mktemp("data") / "my pictures 图"
     folder.mkdir()
     y, x = np.mgrid[:16, :16]
@@ -40,6 +40,8 @@ def pictures(tmp_path_factory) -> Path:
         cx, cy = 4 + number % 8, 4 + number // 8
         disc = ((x - cx) ** 2 + (y - cy) ** 2 < 12)[:, :, None] * np.array([200, 30 + 5 * number, 90])
         Image.fromarray((30 + disc.clip(0, 225)).astype(np.uint8)).save(folder / f"{number}.png")
+    labels = [f"{n}.png,{('red', 'blue', '')[n % 3]},{('wide', 'shut')[n // 20]}" for n in range(40)]
+    (folder / "labels.csv").write_text("\n".join(["file,hair,eyes", *labels]))
     return folder
 
 

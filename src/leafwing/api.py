@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import nn
@@ -23,6 +22,8 @@ from leafwing.core.progress import counting
 from leafwing.data import Report, check
 from leafwing.explore import sample as sampling
 from leafwing.explore import walk as walking
+from leafwing.explore.asked import Asking
+from leafwing.explore.asked import sheet as asked_sheet
 from leafwing.generator import Generator
 from leafwing.latents import truncated
 from leafwing.measure.verdict import Verdict
@@ -207,6 +208,7 @@ def sample(
     seed: int,
     out: str | os.PathLike[str],
     *,
+    given: Sequence[str] = (),
     truncation: float | None = None,
     device: str = "auto",
     generator: nn.Module | None = None,
@@ -220,6 +222,8 @@ def sample(
         count: how many, at least 1.
         seed: picture i depends on (seed, i) alone.
         out: a .png file or a folder.
+        given: what to ask a conditional generator for, ``"hair=blue"``; ``"eyes=*"`` gives each of ``count`` z with
+            every value; what is not named is drawn as in the data.
         truncation: draw each number of z within +-truncation: less variety, fewer broken pictures (BigGAN).
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         generator: the module given to :func:`train`, if one was.
@@ -229,21 +233,24 @@ def sample(
     G = load(run, device=device, generator=generator)
     target = Path(out)
     about = provenance(G, seed) | ({"leafwing:truncation": str(truncation)} if truncation is not None else {})
-    drawn = sampling.draw(G.network, G.prior, count, seed, truncation=truncation)
+    about |= {"leafwing:given": " ".join(given)} if given else {}
+    asked = Asking(G, tuple(given))
+    drawn = asked.draw(count, seed, truncation)
     if target.suffix.lower() == ".png":
         target.parent.mkdir(parents=True, exist_ok=True)
-        sheet = pictures.sheet(np.concatenate([pictures.to_uint8(batch) for _, batch in drawn]))
+        sheet = asked_sheet([some.pictures for some in drawn], asked.values)
         pictures.save_png(sheet, target, about | {"leafwing:count": str(count)})
         return target
     target.mkdir(parents=True, exist_ok=True)
-    number = 0
+    number, total = 0, count * max(1, len(asked.values))
     with counting("drawing") as report:
-        for z, batch in drawn:
-            for vector, picture in zip(z, pictures.to_uint8(batch), strict=True):
+        for some in drawn:
+            for vector, said, picture in zip(some.z, some.words, pictures.to_uint8(some.pictures), strict=True):
                 facts = about | {"leafwing:index": str(number), "leafwing:z": sampling.latent_to_text(vector)}
+                facts |= {"leafwing:condition": said} if said else {}
                 pictures.save_png(pictures.to_image(picture), target / f"{number:06}.png", facts)
                 number += 1
-            report(number, count)
+            report(number, total)
     return target
 
 
@@ -264,6 +271,7 @@ def interpolate(
     *,
     frames: int = 15,
     kind: walking.Kind = "spherical",
+    given: Sequence[str] = (),
     truncation: float | None = None,
     device: str = "auto",
     generator: nn.Module | None = None,
@@ -276,6 +284,7 @@ def interpolate(
         out: ends in .png, .gif or .mp4.
         frames: pictures between two seeds.
         kind: ``"spherical"`` keeps the length of z, ``"linear"`` is the straight line.
+        given: what to ask for all along, as for :func:`sample`; what is not named is drawn once, by the first seed.
         truncation: as for :func:`sample`.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         generator: the module given to :func:`train`, if one was.
@@ -288,14 +297,20 @@ def interpolate(
     if frames < 0:
         raise BadConfig(f"--frames {frames} cannot be: it is the number of pictures between two seeds.")
     G = load(run, device=device, generator=generator)
+    asked = Asking(G, tuple(given))
+    if asked.values:
+        raise BadConfig("--given ...=* cannot be: a walk asks for one thing all along; name a value.")
     prior = G.prior if truncation is None else truncated(G.prior, truncation)
     zs = torch.cat([sampling.latents_at(prior, seed, 0, 1) for seed in seeds])
     film = target.suffix.lower() != ".png"
     path = walking.walk(zs, frames, kind, closed=film).to(sampling.device_of(G.network))
     target.parent.mkdir(parents=True, exist_ok=True)
     # One at a time: so each picture is bit for bit what G makes of that z alone.
-    shots = pictures.to_uint8(torch.cat([sampling.generate(G.network, z[None]) for z in path]))
+    found = asked.conditions(seeds[0], 0, 1)
+    condition = found[0].to(path.device) if found else None
+    shots = pictures.to_uint8(torch.cat([sampling.generate(G.network, z[None], condition) for z in path]))
     about = provenance(G, seeds[0]) | {"leafwing:seeds": json.dumps(list(seeds)), "leafwing:walk": kind}
+    about |= {"leafwing:given": " ".join(given)} if given else {}
     if not film:
         pictures.save_png(pictures.sheet(shots, columns=frames + 2 if len(seeds) == 2 else frames + 1), target, about)
         return target

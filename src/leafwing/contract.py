@@ -41,6 +41,7 @@ def check_players(
         BadNetwork: one sentence: what was expected, what came, what to do.
     """
     n = 4
+    told = condition_dim > 0 and variant.d_sees_condition
     z = prior.sample(n, randomness.stream(0, 0, "contract")).to(device)
     condition = torch.eye(condition_dim, device=device)[torch.arange(n) % condition_dim] if condition_dim else None
     for who, net in (("generator", G), ("discriminator", D)):
@@ -52,10 +53,11 @@ def check_players(
         if varies(z) and not varies(pictures):
             raise BadNetwork("The generator gives the same picture for every z: is z used at all?")
     with frozen(D), torch.no_grad():
-        attempt("discriminator", D, pictures, condition)
+        about = condition if told else None
+        attempt("discriminator", D, pictures, about)
         if pictures.ndim == 4:  # as the data door will hand them over
-            attempt("discriminator", D, pictures.contiguous(memory_format=layout), condition)
-        check_verdicts(judge(D, Batch(pictures, condition)), n, variant.d_outputs)
+            attempt("discriminator", D, pictures.contiguous(memory_format=layout), about)
+        check_verdicts(judge(D, Batch(pictures, about)), n, variant.d_outputs)
 
 
 def attempt(who: str, net: nn.Module, x: Tensor, condition: Tensor | None) -> Tensor:

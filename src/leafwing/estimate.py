@@ -27,7 +27,9 @@ from leafwing.core import randomness
 from leafwing.core.errors import BadConfig, LeafwingError
 from leafwing.core.machine import free_memory
 from leafwing.data import Store
+from leafwing.data.conditions import Conditions
 from leafwing.data.feed import Feed
+from leafwing.data.labels import Labels
 from leafwing.game import call
 from leafwing.prepare import choose_device, prepare, settle
 from leafwing.recipe import Recipe
@@ -158,6 +160,7 @@ class Noise(Store):
         super().__init__(Path(), {"n": count}, reused=False)
         shape = (count, recipe.data.image_size, recipe.data.image_size, recipe.data.channels)
         self.pictures = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        self.labels = any_labels(recipe, count)
 
 
 class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
@@ -236,10 +239,21 @@ def trial(recipe: Recipe, batch: int, device: torch.device) -> Training:
     return prepare(resized, Noise(recipe, 2 * batch), device)
 
 
-def noise(recipe: Recipe, batch: int, device: torch.device) -> Feed:
-    """Random pictures, ``batch`` a turn."""
-    pictures = Noise(recipe, batch).pictures
-    return Feed(pictures, batch, 0, device=device, channels_last=recipe.train.channels_last)
+def feed_noise(training: Training, recipe: Recipe, batch: int, device: torch.device) -> None:
+    """Have random pictures from now on, ``batch`` a turn."""
+    noise = Noise(recipe, batch)
+    feed = Feed(noise.pictures, batch, 0, device=device, channels_last=recipe.train.channels_last)
+    training.reals = feed
+    if noise.labels:
+        training.conditions = Conditions(noise.labels, feed, device=device)
+
+
+def any_labels(recipe: Recipe, count: int) -> Labels | None:
+    """Labels for pictures that are not read, a condition as long as z; None for a recipe without."""
+    if not recipe.data.condition:
+        return None
+    vocabulary = recipe.stand_in()
+    return Labels(vocabulary, np.resize(vocabulary.rows, (count, 1)))
 
 
 def count_memory(recipe: Recipe, training: Training, free: int | None) -> Memory:
@@ -250,7 +264,8 @@ def count_memory(recipe: Recipe, training: Training, free: int | None) -> Memory
     pieces, training.players.microbatch = training.players.microbatch, None
     ledgers: list[list[int]] = []
     for batch in (small, 2 * small):
-        training.reals, training.step = noise(recipe, batch, device), 0  # step 0 has every penalty
+        feed_noise(training, recipe, batch, device)
+        training.step = 0  # which has every penalty
         with Ledger() as ledger:
             one_round(training)
         ledgers.append(ledger.sums)
@@ -283,7 +298,7 @@ def time_rounds(recipe: Recipe, training: Training, most: int | None, end: float
     device = next(training.players.G.parameters()).device
     batch, took = min(SMALL, recipe.train.batch), 0.0
     while True:
-        training.reals = noise(recipe, batch, device)
+        feed_noise(training, recipe, batch, device)
         took = timed_round(training)  # the first one of its size also gets things warm
         larger = min(2 * batch, goal)
         if larger <= batch or time.perf_counter() + 3 * took * larger / batch > end:
@@ -335,7 +350,9 @@ def table(net: nn.Module, training: Training) -> list[Layer]:
     z = players.prior.sample(2, randomness.stream(0, 0, "table")).to(device)
     try:
         with torch.no_grad():
-            net(z) if net is players.G else net(call(players.G, z, None))
+            asked = training.asked(0, 2)
+            told = asked if training.variant.d_sees_condition else None
+            call(net, z, asked) if net is players.G else call(net, call(players.G, z, asked), told)
     finally:
         for hook in hooks:
             hook.remove()

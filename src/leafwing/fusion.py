@@ -8,7 +8,7 @@ Shape legend: n batch, z latent length (``z_dim``), k condition length (``x_dim`
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +54,52 @@ class Concatenate(nn.Module):
         return torch.cat([z, x], dim=1)
 
 
+class Embed(nn.Module):
+    """A learnt linear image of x, as long as z, joined after z or added to it.
+
+    So a condition of any length can be added, and one of 5,000 classes does not drown z. Initial weights are N(0, 1):
+    the image of one class is then as long as a normal z.
+
+    Args:
+        z_dim: length of z.
+        x_dim: length of x.
+        add: whether it is added; else it is joined.
+
+    Shape:
+        ``[n, z], [n, k] -> [n, 2 z]``, or ``[n, z]`` if added.
+
+    Joined, as StyleGAN and R3GAN see a class (Karras et al. 2019, arXiv:1812.04948; Huang et al. 2024).
+    """
+
+    def __init__(self, z_dim: int, x_dim: int, add: bool = False) -> None:
+        super().__init__()
+        self.z_dim, self.x_dim, self.add = z_dim, x_dim, add
+        self.out_dim = z_dim if add else 2 * z_dim
+        self.image = nn.Linear(x_dim, z_dim, bias=False)
+        nn.init.normal_(self.image.weight)
+
+    def forward(self, z: Tensor, x: Tensor) -> Tensor:
+        _check_pair(z, x, self.z_dim, self.x_dim)
+        image = self.image(x)
+        return z + image if self.add else torch.cat([z, image], dim=1)
+
+
+class Alone(nn.Module):
+    """z passes by: the condition enters elsewhere, as in conditional BatchNorm.
+
+    Shape:
+        ``[n, z], [n, k] -> [n, z]``.
+    """
+
+    def __init__(self, z_dim: int, x_dim: int) -> None:
+        super().__init__()
+        self.z_dim, self.x_dim, self.out_dim = z_dim, x_dim, z_dim
+
+    def forward(self, z: Tensor, x: Tensor) -> Tensor:
+        _check_pair(z, x, self.z_dim, self.x_dim)
+        return z
+
+
 class Add(nn.Module):
     """Add x to z, number by number; only for equal lengths.
 
@@ -80,6 +126,17 @@ class Add(nn.Module):
     def forward(self, z: Tensor, x: Tensor) -> Tensor:
         _check_pair(z, x, self.z_dim, self.x_dim)
         return z + x
+
+
+Way = Literal["concatenate", "add", "embed", "embed-add", "none"]
+"""Ways to meet that a recipe can name."""
+
+
+def fuse(way: Way, z_dim: int, x_dim: int) -> nn.Module:
+    """The fusion of that name."""
+    if way in ("embed", "embed-add"):
+        return Embed(z_dim, x_dim, add=way == "embed-add")
+    return {"concatenate": Concatenate, "add": Add, "none": Alone}[way](z_dim, x_dim)
 
 
 def check_fusion(fusion: object, z_dim: int, x_dim: int) -> Fusion:

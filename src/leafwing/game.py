@@ -24,14 +24,18 @@ Terms: TypeAlias = dict[str, Tensor]
 
 
 class Batch(NamedTuple):
-    """Pictures [n, c, h, w] in [-1, 1] (or vectors [n, d]) and what was asked for [n, k], if anything."""
+    """Pictures [n, c, h, w] in [-1, 1] (or vectors [n, d]) and what was asked for [n, k], if anything.
+
+    ``wrong`` [n, k] is what the pictures are not, for variants that want it.
+    """
 
     pictures: Tensor
     condition: Tensor | None = None
+    wrong: Tensor | None = None
 
     def rows(self, some: slice) -> Batch:
         """Part of the batch."""
-        return Batch(self.pictures[some], None if self.condition is None else self.condition[some])
+        return Batch(*(None if part is None else part[some] for part in self))  # type: ignore[arg-type]
 
 
 Fakes: TypeAlias = Callable[[slice], Batch]
@@ -44,6 +48,8 @@ class Variant:
     d_outputs = 1  # numbers D gives per picture; 2 for a two-class classifier
     boundary = 0.0  # D calls a picture real when its score lies above this
     g_sees_reals = False  # whether G's loss also needs D's verdicts on reals (relativistic losses)
+    wants_wrong = False  # whether D also judges reals beside what they are not
+    d_sees_condition = True  # whether D is told what was asked for; false for a D that has to find out by itself
 
     def set_schedule(self, images: int) -> None:
         """Before a round: set what changes with the real images shown so far. Nothing by default."""
@@ -72,6 +78,11 @@ class Variant:
         on_real, on_fake = judge(D, real), judge(D, fake)
         terms = self.d_loss(on_real, on_fake)
         return terms | self.penalties(asking(D, real.condition), real, fake, step), on_real, on_fake
+
+    def g_terms(self, D: nn.Module, real: Batch, fake: Batch) -> Terms:
+        """All of G's terms, each a mean over these pictures."""
+        on_real = judge(D, real) if self.g_sees_reals else None
+        return self.g_loss(judge(D, fake), on_real)
 
     def after_d_step(self, D: nn.Module) -> None:
         """A change of D after its step, such as weight clipping. Nothing by default."""
@@ -248,8 +259,7 @@ def turn_of_g(variant: Variant, players: Players, real: Batch, fakes: Fakes, bef
 
     def terms(some: slice) -> Terms:
         with players.precision():
-            on_real = judge(players.D, real.rows(some)) if variant.g_sees_reals else None
-            return variant.g_loss(judge(players.D, fakes(some)), on_real)
+            return variant.g_terms(players.D, real.rows(some), fakes(some))
 
     log = descend(players.opt_G, pieces(players, len(real.pictures), terms), players.ranks)
     before.put_back(where=log["skipped"] > 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from leafwing.core import tensors
+from leafwing.core import asking, tensors
 from leafwing.core.disk import DISK, Disk
-from leafwing.core.errors import BadNetwork, BadRun, StorageFailed
+from leafwing.core.errors import BadConfig, BadNetwork, BadRun, StorageFailed
 from leafwing.core.published import replace_file
+from leafwing.core.vocabulary import Vocabulary
 from leafwing.game import call
 from leafwing.latents import Prior
 
@@ -29,11 +31,13 @@ class Generator:
         network: the module, in evaluation mode.
         prior: where z comes from.
         card: what is known of it: recipe, step, seed, data fingerprint.
+        vocabulary: what can be asked of it; None if nothing.
     """
 
     network: nn.Module
     prior: Prior
     card: dict[str, Any]
+    vocabulary: Vocabulary | None = None
 
     @torch.inference_mode()
     def __call__(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -42,6 +46,35 @@ class Generator:
             raise BadNetwork(f"z should be [n, {self.prior.dim}]; got {list(z.shape)}.")
         device = next(self.network.parameters()).device
         return call(self.network, z.to(device), None if condition is None else condition.to(device))
+
+    def ask(self, *given: str, count: int = 1, seed: int = 0) -> Tensor:
+        """Conditions [count, k] for ``G(z, condition)``: ``G.ask("hair=blue", "eyes=red", count=16)``.
+
+        What is not named is drawn as in the data, row i by (seed, i) alone.
+
+        Raises:
+            BadConfig: it cannot be asked that; the nearest is named.
+        """
+        vocabulary = self.knows(given)
+        if vocabulary is None:
+            raise BadConfig("This generator was trained without labels: it takes z alone.")
+        question = asking.understand(vocabulary, given)
+        rows = asking.draw(vocabulary, question, seed, 0, count)
+        rows = rows if question.every is None else asking.sweep(vocabulary, question, rows)
+        return torch.from_numpy(vocabulary.encode(rows))
+
+    def knows(self, given: Sequence[str]) -> Vocabulary | None:
+        """The vocabulary; None if there is none and nothing is asked.
+
+        Raises:
+            BadConfig: something is asked of a generator without labels.
+        """
+        if given and self.vocabulary is None:
+            raise BadConfig(
+                f"This generator was trained without labels, so it cannot be asked for {given[0]}: "
+                "train one with --set data.condition=..., see docs/conditional.md."
+            )
+        return self.vocabulary
 
 
 def save_generator(folder: Path, network: nn.Module, card: dict[str, Any], disk: Disk = DISK) -> None:

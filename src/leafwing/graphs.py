@@ -78,16 +78,16 @@ class GraphedRounds:
                 return play_round(variant, players, reals, step, n_g)
         recording = self._recordings[phase]
         for fixed, real in zip(recording.reals, reals, strict=True):
-            fixed.pictures.copy_(real.pictures)
-            if fixed.condition is not None and real.condition is not None:
-                fixed.condition.copy_(real.condition)
+            for there, here in zip(fixed, real, strict=True):
+                if there is not None and here is not None:
+                    there.copy_(here)
         for turn, fixed_z in recording.latents.items():
             fixed_z.copy_(draw_z(players, len(fixed_z), step, turn), non_blocking=True)
         recording.replay()
         return {name: value.clone() for name, value in recording.log.items()}
 
     def _recorded(self, variant: Variant, players: Players, reals: Sequence[Batch], step: int, n_g: int) -> Recording:
-        fixed = [Batch(r.pictures.clone(), None if r.condition is None else r.condition.clone()) for r in reals]
+        fixed = [Batch(*(None if part is None else part.clone() for part in r)) for r in reals]  # type: ignore[arg-type]
         turns = [f"D{turn}" for turn in range(len(reals))] + [f"G{turn}" for turn in range(n_g)]
         latents = {turn: draw_z(players, len(reals[0].pictures), step, turn) for turn in turns}
         players.dealt = latents

@@ -18,8 +18,11 @@ from leafwing.core.config import Settings
 from leafwing.core.errors import BadConfig
 from leafwing.core.progress import counting
 from leafwing.core.ranks import SOLO, Ranks
+from leafwing.core.vocabulary import Vocabulary
 from leafwing.data import Store, open_data
+from leafwing.data.conditions import Conditions
 from leafwing.data.feed import Feed
+from leafwing.data.label_doors import read_labels
 from leafwing.game import Players, play_round
 from leafwing.graphs import GraphedRounds
 from leafwing.latents import check_prior
@@ -41,11 +44,11 @@ class Given:
         names = {key: Part(USER + type(net).__name__, Settings()) for key, net in parts.items() if net is not None}
         return replace(recipe, **names)  # type: ignore[arg-type]
 
-    def build(self, recipe: Recipe) -> tuple[nn.Module, nn.Module]:
+    def build(self, recipe: Recipe, vocabulary: Vocabulary | None = None) -> tuple[nn.Module, nn.Module]:
         """G and D: those given, and the recipe's where none was."""
         return (
-            self.generator or recipe.build_generator(),
-            self.discriminator or recipe.build_discriminator(),
+            self.generator or recipe.build_generator(vocabulary),
+            self.discriminator or recipe.build_discriminator(vocabulary),
         )
 
 
@@ -72,7 +75,7 @@ def read_store(recipe: Recipe) -> Store:
     """The recipe's data, built on first use and reused afterwards, with a progress bar."""
     data = recipe.data
     with counting("reading pictures") as report:
-        return open_data(
+        store = open_data(
             data.source,
             image_size=data.image_size,
             channels=data.channels,
@@ -81,6 +84,9 @@ def read_store(recipe: Recipe) -> Store:
             max_bad_share=data.max_bad_share,
             progress=report,
         )
+    if data.condition:
+        store.labels = read_labels(store, data.condition, hides=data.condition_drop > 0, whole=data.count is None)
+    return store
 
 
 def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = OURS, ranks: Ranks = SOLO) -> Training:
@@ -91,14 +97,16 @@ def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = O
             f"train.batch = {train.batch} cannot be shared evenly by {ranks.count} ranks: choose a multiple of it."
         )
     randomness.seed_networks(train.seed, -1)  # -1: before the first round
-    G, D = given.build(recipe)
-    variant, prior = recipe.build_variant(), check_prior(recipe.build_prior())
+    vocabulary = store.labels.vocabulary if store.labels else None
+    G, D = given.build(recipe, vocabulary)
+    variant, prior = recipe.build_variant(vocabulary), check_prior(recipe.build_prior())
     channels_last = train.channels_last and given == OURS  # a module of one's own may use .view
     layout = torch.channels_last if channels_last else torch.contiguous_format
     G, D = G.to(device, memory_format=layout), D.to(device, memory_format=layout)  # type: ignore[call-overload]
     if ranks.count > 1 and train.sync_batchnorm:
         G, D = sync_batchnorm(G), sync_batchnorm(D)
-    check_players(G, D, variant, prior, (data.channels, data.image_size, data.image_size), device=device, layout=layout)
+    shape = (data.channels, data.image_size, data.image_size)
+    check_players(G, D, variant, prior, shape, vocabulary.size if vocabulary else 0, device, layout)
     reals = Feed(
         store.pictures,
         train.batch,
@@ -108,11 +116,18 @@ def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = O
         channels_last=channels_last,
         ranks=ranks,
     )
-    return seat(recipe, G, D, reals, device, ranks)
+    conditions = Conditions(store.labels, reals, data.condition_drop, device) if store.labels else None
+    return seat(recipe, G, D, reals, device, ranks, conditions)
 
 
 def seat(
-    recipe: Recipe, G: nn.Module, D: nn.Module, reals: Reals, device: torch.device, ranks: Ranks = SOLO
+    recipe: Recipe,
+    G: nn.Module,
+    D: nn.Module,
+    reals: Reals,
+    device: torch.device,
+    ranks: Ranks = SOLO,
+    conditions: Conditions | None = None,
 ) -> Training:
     """G and D at the table, by the recipe's rules, prior, optimisers and schedules, wherever the reals come from.
 
@@ -123,9 +138,11 @@ def seat(
         reals: turn -> this rank's ``train.batch`` real samples.
         device: where the game is played.
         ranks: who plays it.
+        conditions: what is said of the reals; None where G sees z alone.
     """
     train = recipe.train
-    variant, prior = recipe.build_variant(), recipe.build_prior()
+    vocabulary = conditions.labels.vocabulary if conditions else None
+    variant, prior = recipe.build_variant(vocabulary), recipe.build_prior()
     rules = recipe.optimizer.generator, recipe.optimizer.discriminator
     graphs = train.graphs and device.type == "cuda" and ranks.count == 1 and all(rule.can_be_recorded for rule in rules)
     opt_G, opt_D = (rule.build(net.parameters(), graphs) for rule, net in zip(rules, (G, D), strict=True))
@@ -167,6 +184,9 @@ def seat(
         n_g=train.n_g,
         before_round=schedules,
         play=GraphedRounds(settled) if graphs else play_round,
+        conditions=conditions,
+        wrong=conditions.wrong if conditions and variant.wants_wrong else None,
+        vocabulary=vocabulary,
     )
 
 

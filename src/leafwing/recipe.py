@@ -15,17 +15,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from torch import nn
 
 from leafwing import latents
 from leafwing.core.config import TOO_DEEP, Settings, apply_overrides, read_toml, shown, validate, write_toml
 from leafwing.core.errors import BadConfig, LeafwingError, did_you_mean
 from leafwing.core.registry import Registry
+from leafwing.core.vocabulary import Vocabulary, stand_in
 from leafwing.game import Variant
 from leafwing.networks import GIVEN, discriminators, generators
 from leafwing.optimizers import OptimizerSettings
 from leafwing.variants import variants
+
+
+def one_or_more(value: Any) -> Any:
+    """A single name is a list of one; an empty text is none."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 class DataSettings(Settings):
@@ -45,6 +51,10 @@ class DataSettings(Settings):
     """Mirror half of the pictures left to right, drawn anew each time."""
     max_bad_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Stop when more than this share of the files cannot be read."""
+    condition: Annotated[tuple[str, ...], BeforeValidator(one_or_more)] = ()
+    """Labels to be asked for: "folder" for sub-folders, columns of a labels.csv, factors of a world; none if empty."""
+    condition_drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of labels hidden from both players, so that G also learns what to draw for "any"."""
 
 
 class TrainSettings(Settings):
@@ -199,38 +209,46 @@ class Recipe:
         """A copy with ``section.key=value`` applied."""
         return Recipe.from_dict(apply_overrides(self.as_dict(), overrides))
 
-    def build_variant(self) -> Variant:
-        """The rules."""
-        variant: Variant = build("variant", self.variant)
+    def build_variant(self, vocabulary: Vocabulary | None = None) -> Variant:
+        """The rules; ``vocabulary`` is what the data's labels are, a stand-in where they were not read."""
+        known = vocabulary or (self.stand_in() if self.data.condition else None)
+        variant: Variant = build("variant", self.variant, vocabulary=known)
         return variant
+
+    def stand_in(self) -> Vocabulary:
+        """As many numbers as z has, for trying players before the data was read."""
+        return stand_in(self.data.condition, self.build_prior().dim)
 
     def build_prior(self) -> latents.Prior:
         """The simple distribution of z."""
         prior: latents.Prior = build("prior", self.prior)
         return prior
 
-    def build_generator(self, condition_dim: int = 0) -> nn.Module:
-        """G, freshly initialised from torch's generator as it stands."""
-        G: nn.Module = build("generator", self.generator, **self.facts(condition_dim))
+    def build_generator(self, vocabulary: Vocabulary | None = None) -> nn.Module:
+        """G, freshly initialised from torch's generator as it stands; asked nothing without a vocabulary."""
+        G: nn.Module = build("generator", self.generator, **self.facts(vocabulary))
         return G
 
-    def build_discriminator(self, condition_dim: int = 0) -> nn.Module:
+    def build_discriminator(self, vocabulary: Vocabulary | None = None) -> nn.Module:
         """D, freshly initialised from torch's generator as it stands."""
-        D: nn.Module = build("discriminator", self.discriminator, **self.facts(condition_dim))
+        facts = self.facts(vocabulary)
+        if not self.build_variant(vocabulary).d_sees_condition:
+            facts["condition_dim"] = 0
+        D: nn.Module = build("discriminator", self.discriminator, **facts)
         return D
 
-    def build_networks(self, condition_dim: int = 0) -> tuple[nn.Module, nn.Module]:
+    def build_networks(self, vocabulary: Vocabulary | None = None) -> tuple[nn.Module, nn.Module]:
         """G and D, in this order."""
-        return self.build_generator(condition_dim), self.build_discriminator(condition_dim)
+        return self.build_generator(vocabulary), self.build_discriminator(vocabulary)
 
-    def facts(self, condition_dim: int = 0) -> dict[str, int]:
+    def facts(self, vocabulary: Vocabulary | None = None) -> dict[str, int]:
         """What networks are told beside their own settings."""
         return {
             "z_dim": self.build_prior().dim,
             "image_size": self.data.image_size,
             "channels": self.data.channels,
-            "condition_dim": condition_dim,
-            "outputs": self.build_variant().d_outputs,
+            "condition_dim": vocabulary.size if vocabulary else 0,
+            "outputs": self.build_variant(vocabulary).d_outputs,
         }
 
     def check(self) -> None:
@@ -238,10 +256,13 @@ class Recipe:
         self.build_variant()
         if self.build_prior().dim > MAX_Z:
             raise BadConfig(f"prior.dim = {self.build_prior().dim} cannot be: z has at most {MAX_Z:,} numbers.")
+        asked = self.stand_in() if self.data.condition else None
+        if self.data.condition_drop and not self.data.condition:
+            raise BadConfig("data.condition_drop hides labels, but data.condition names none: set it, e.g. to hair.")
         makers = ((self.generator, self.build_generator), (self.discriminator, self.build_discriminator))
         ours = [make for part, make in makers if not part.name.startswith(USER) and FILE not in part.name]
         with torch.device("meta"):
-            layers = [layer for make in ours for layer in make().modules()]
+            layers = [layer for make in ours for layer in make(asked).modules()]
         if self.train.batch == 1 and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers):
             raise BadConfig("train.batch = 1 cannot be: BatchNorm needs at least 2 pictures a turn.")
 

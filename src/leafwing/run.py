@@ -92,7 +92,9 @@ def table(recipe: Recipe, where: torch.device, given: Given, ranks: Ranks) -> tu
     """The data and the players, and all ranks ready to play: with the same recipe and the same pictures."""
     with ranks.node_leader_first("data"):
         store = read_store(recipe)
-    ranks.agree({"recipe": recipe.to_toml(), "data": store.fingerprint})
+    for remark in store.labels.remarks if store.labels and ranks.leads else ():
+        say(remark)
+    ranks.agree({"recipe": recipe.to_toml(), "data": store.fingerprint} | labels_of(store))
     connect(ranks)
     return store, prepare(recipe, store, where, given, ranks)
 
@@ -218,7 +220,13 @@ def facts(store: Store, device: torch.device, ranks: Ranks) -> dict[str, Any]:
         "device": device.type,
         "threads": torch.get_num_threads(),
         "ranks": ranks.count,
+        **labels_of(store),
     }
+
+
+def labels_of(store: Store) -> dict[str, str]:
+    """A fingerprint of the labels, if the run uses any."""
+    return {"labels": store.labels.fingerprint} if store.labels else {}
 
 
 def check_same(then: dict[str, Any], now: dict[str, Any], store: Store, accept_new_data: bool) -> None:
@@ -231,6 +239,8 @@ def check_same(then: dict[str, Any], now: dict[str, Any], store: Store, accept_n
             f"The data changed since the checkpoint ({then.get('pictures')} pictures then, {now['pictures']} now"
             f"{f': {changes}' if changes else ''}): restore it, or go on with --accept-new-data."
         )
+    if then.get("labels") != now.get("labels") and not accept_new_data:
+        raise BadRun("The labels changed since the checkpoint: restore them, or go on with --accept-new-data.")
     for name in ("torch", "device", "threads", "ranks"):
         if then.get(name, 1) != now[name]:
             say(f"Resuming with {name} {now[name]} instead of {then.get(name, 1)}: not bit-identical to one run.")

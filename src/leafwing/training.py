@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from leafwing.core import randomness
+from leafwing.core.vocabulary import Vocabulary
 from leafwing.game import Batch, Players, Terms, Variant, play_round
 
 ROLL_CALL = 100
 """Rounds after which ranks compare their networks."""
 Reals = Callable[[int], Tensor]
-"""turn -> real pictures [n, c, h, w] in [-1, 1]; turns are counted over the whole run."""
+"""turn -> real pictures [n, c, h, w] in [-1, 1], or their conditions [n, k]; turns are counted over the whole run."""
 
 
 @dataclass
@@ -38,6 +40,20 @@ class Training:
     """Sets schedules: pure functions of the step."""
     play: Callable[[Variant, Players, Sequence[Batch], int, int], Terms] = play_round
     """How a round is played; `leafwing.graphs` knows another way."""
+    conditions: Reals | None = None
+    """What is said of the reals, turn by turn; fakes are drawn for the same. None where G sees z alone."""
+    wrong: Reals | None = None
+    """What the reals are not, for variants that want it."""
+    vocabulary: Vocabulary | None = None
+    """What the conditions mean."""
+
+    def asked(self, start: int, stop: int) -> Tensor | None:
+        """Conditions [stop - start, k] of the run's first pictures on this rank, for whoever draws by the way."""
+        if self.conditions is None:
+            return None
+        size = len(self.conditions(0))
+        some = torch.cat([self.conditions(turn) for turn in range(start // size, -(-stop // size))])
+        return some[start % size :][: stop - start]
 
 
 class Watcher:
@@ -78,7 +94,9 @@ def one_round(training: Training) -> Terms:
     step, n_d, ranks = training.step, training.n_d, training.players.ranks
     training.before_round(step)
     randomness.seed_networks(training.players.seed, step, ranks.rank)  # dropout differs from rank to rank
-    reals = [Batch(training.reals(step * n_d + turn)) for turn in range(n_d)]
+    turns = range(step * n_d, step * n_d + n_d)
+    parts = (training.reals, training.conditions, training.wrong)
+    reals = [Batch(*(part(turn) if part else None for part in parts)) for turn in turns]  # type: ignore[arg-type]
     log = training.play(training.variant, training.players, reals, step, training.n_g)
     ranks.average(list(log.values()))
     if step % ROLL_CALL == 0:

@@ -15,6 +15,7 @@ from leafwing.bench.plain import plain
 from leafwing.core import randomness
 from leafwing.data import Store
 from leafwing.data.feed import Feed, to_pictures
+from leafwing.estimate import any_labels
 from leafwing.game import Variant
 from leafwing.prepare import prepare
 from leafwing.recipe import Recipe
@@ -52,6 +53,7 @@ def noise(recipe: Recipe) -> Store:
     store = Store(Path(), {"n": count, "size": data.image_size, "channels": data.channels}, reused=True)
     shape = (count, data.image_size, data.image_size, data.channels)
     store.pictures = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    store.labels = any_labels(recipe, count)
     return store
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+Given = Annotated[list[str] | None, Parameter(name="--given", consume_multiple=True, negative=())]
+
 
 def sample(
     run: Path,
@@ -15,12 +17,14 @@ def sample(
     out: Path,
     count: int = 64,
     seed: int = 0,
+    given: Given = None,
     truncation: float | None = None,
     device: str = "auto",
 ) -> None:
     """Draw new pictures: a sheet if --out ends in .png, else single files into the folder --out.
 
     Example: leafwing sample runs/mine --count 1000 --seed 1 --out pictures/
+    A conditional one: leafwing sample runs/mine --given eyes=red hair=* --count 8 --out sheet.png
 
     Parameters
     ----------
@@ -32,6 +36,9 @@ def sample(
         How many pictures.
     seed
         Picture i depends on the seed and i alone.
+    given
+        What to ask for, as attribute=value; several may follow. eyes=* draws every value for the same z; what is not
+        named is drawn as in the data, eyes=any leaves it to the generator.
     truncation
         Draw z only within +- this: less variety, fewer broken pictures; 0.7 to 2 are usual.
     device
@@ -39,7 +46,7 @@ def sample(
     """
     from leafwing import api
 
-    print(api.sample(run, count, seed, out, truncation=truncation, device=device))
+    print(api.sample(run, count, seed, out, given=given or (), truncation=truncation, device=device))
 
 
 def interpolate(
@@ -50,6 +57,7 @@ def interpolate(
     out: Path,
     frames: int = 15,
     kind: Annotated[Literal["spherical", "linear"], Parameter(name="--kind")] = "spherical",
+    given: Given = None,
     truncation: float | None = None,
     device: str = "auto",
 ) -> None:
@@ -69,6 +77,8 @@ def interpolate(
         Pictures between two seeds.
     kind
         spherical keeps the length of z, linear is the straight line.
+    given
+        What to ask for all along, as for leafwing sample.
     truncation
         As for leafwing sample.
     device
@@ -81,4 +91,7 @@ def interpolate(
         numbers = [int(seed) for seed in seeds.split(",")]
     except ValueError:
         raise BadConfig(f"--seeds {seeds!r} should be whole numbers with commas, e.g. 1,2,3.") from None
-    print(api.interpolate(run, numbers, out, frames=frames, kind=kind, truncation=truncation, device=device))
+    asked = given or ()
+    print(
+        api.interpolate(run, numbers, out, frames=frames, kind=kind, given=asked, truncation=truncation, device=device)
+    )

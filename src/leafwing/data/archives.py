@@ -88,6 +88,15 @@ class ZipDoor(_Archive):
         for index, name in enumerate(self.listing.names[:count]):
             yield index, partial(self._read, self._members[name])
 
+    def beside(self, name: str) -> bytes | None:
+        """The member of that name, if it can be read."""
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                found = [m for m in archive.infolist() if m.filename == name and not self._refusal(m)]
+                return archive.read(found[-1]) if found else None
+        except (*BROKEN, NotImplementedError, RuntimeError) as error:
+            raise self._broken(error) from error
+
     @staticmethod
     def _refusal(member: zipfile.ZipInfo) -> str | None:
         kind = stat.S_IFMT(member.external_attr >> 16)
@@ -148,6 +157,15 @@ class TarDoor(_Archive):
                     name = self._name(member)
                     if name in places and not self._refusal(member) and last.get(name, position) == position:
                         yield places[name], partial(bytes, self._bytes(archive, member, MAX_BYTES))
+        except BROKEN as error:
+            raise self._broken(error) from error
+
+    def beside(self, name: str) -> bytes | None:
+        """The member of that name, if it can be read."""
+        try:
+            with tarfile.open(self.path) as archive:
+                found = [m for m in archive if self._name(m) == name and not self._refusal(m)]
+                return self._bytes(archive, found[-1], MAX_BYTES) if found else None
         except BROKEN as error:
             raise self._broken(error) from error
 

@@ -106,7 +106,7 @@ class NpzDoor(_Rows):
 
     def _open(self) -> AbstractContextManager[IO[bytes]]:
         archive = zipfile.ZipFile(self.path)
-        stream = archive.open(self._member)
+        stream = archive.open(self.member)
         _read_header(stream)
         return stream
 
@@ -124,7 +124,8 @@ class NpzDoor(_Rows):
         return headers
 
     @cached_property
-    def _member(self) -> str:
+    def member(self) -> str:
+        """The array that holds the pictures, as a file of the archive."""
         for key in KEYS:
             if f"{key}.npy" in self._headers:
                 return f"{key}.npy"
@@ -139,7 +140,13 @@ class NpzDoor(_Rows):
 
     @cached_property
     def header(self) -> Header:
-        return _checked(self._headers[self._member], self.path, self._member[:-4])
+        return _checked(self._headers[self.member], self.path, self.member[:-4])
+
+    @property
+    def tables(self) -> list[str]:
+        """The other arrays that hold a number or a word, or a row of them, for each picture."""
+        fits = {n: h for n, h in self._headers.items() if len(h.shape) in (1, 2) and h.dtype.kind in "biufU"}
+        return [name[:-4] for name, h in fits.items() if h.shape[0] == self.header.shape[0] and name != self.member]
 
     @cached_property
     def value_range(self) -> tuple[float, float] | None:

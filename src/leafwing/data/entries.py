@@ -71,6 +71,10 @@ class Door(ABC):
         """Each name's size, times and inode where they can be trusted to tell a change; none by default."""
         return None
 
+    def beside(self, name: str) -> bytes | None:
+        """A file of the source that is no picture, such as ``labels.csv``; ``None`` when there is none."""
+        return None
+
     @property
     def place(self) -> str:
         """Where the source lies, whatever way it was written."""

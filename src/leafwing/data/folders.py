@@ -75,6 +75,11 @@ class FolderDoor(Door):
         for index, name in enumerate(self.listing.names[:count]):
             yield index, partial(read_regular, self._links.get(name) or os.path.join(self.root, name))
 
+    def beside(self, name: str) -> bytes | None:
+        """The file of that relative name, if it is a regular one inside the folder."""
+        path = os.path.join(self.root, name)
+        return read_regular(path) if os.path.isfile(path) and not os.path.islink(path) else None
+
     @property
     def _facts(self) -> Facts:
         return self._listed[1]

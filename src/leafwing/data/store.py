@@ -20,6 +20,7 @@ from leafwing.data.cache import building, cache_root, discard
 from leafwing.data.doors import find_door
 from leafwing.data.drawn import find_world, is_world
 from leafwing.data.entries import BadFile
+from leafwing.data.labels import Labels
 from leafwing.data.pictures import Fit, Pixels, Target
 from leafwing.data.records import earlier_stores
 
@@ -36,11 +37,13 @@ class Store:
             ``meta.json``.
         meta: what ``meta.json`` says: kind, n, size, channels, fit, notes, ….
         reused: whether it came from the cache instead of being built now.
+        labels: what else is known of the pictures, if a recipe asked for it (`leafwing.data.label_doors`).
     """
 
     folder: Path
     meta: dict[str, Any]
     reused: bool
+    labels: Labels | None = None
 
     @cached_property
     def pictures(self) -> Pixels:

@@ -11,7 +11,8 @@ Shape legend: n batch, z latent length, k condition length.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -23,6 +24,8 @@ from leafwing.core.types import Latents
 from leafwing.game import call
 from leafwing.latents import Prior, truncated
 
+Rows: TypeAlias = Callable[[int, int], Tensor]
+"""(start, stop) -> conditions [stop - start, k] of these samples."""
 BLOCK = 8
 """z is drawn so many at a time, each block from its own stream; another number means other pictures."""
 
@@ -33,7 +36,7 @@ def draw(
     count: int,
     seed: int,
     *,
-    condition: Tensor | None = None,
+    condition: Tensor | Rows | None = None,
     truncation: float | None = None,
     chunk: int = 16,
     device: torch.device | str | None = None,
@@ -45,7 +48,8 @@ def draw(
         prior: where z comes from.
         count: how many samples, at least 0.
         seed: names the sequence of z; sample i is the same for every count and chunk.
-        condition: what is asked for: one row for all samples, or a row for each of them.
+        condition: what is asked for: one row for all samples, a row for each of them, or a function that gives the
+            rows of some.
         truncation: largest absolute value in z (see ``latents.truncated``); None leaves the prior alone.
             For one seed, z changes smoothly with it; without it, z is another one.
         chunk: samples computed at once, at least 1.
@@ -61,7 +65,7 @@ def draw(
     """
     if count < 0 or chunk < 1:
         raise ValueError(f"count must be at least 0 and chunk at least 1; got count={count}, chunk={chunk}")
-    if condition is not None and (condition.ndim < 1 or len(condition) not in (1, count)):
+    if isinstance(condition, Tensor) and (condition.ndim < 1 or len(condition) not in (1, count)):
         raise BadNetwork(f"The condition needs 1 row or {count}, one a sample; got {list(condition.shape)}.")
     prior = prior if truncation is None else truncated(prior, truncation)
     return _chunks(G, prior, count, seed, condition, chunk, device_of(G) if device is None else device)
@@ -72,7 +76,7 @@ def _chunks(
     prior: Prior,
     count: int,
     seed: int,
-    condition: Tensor | None,
+    condition: Tensor | Rows | None,
     chunk: int,
     device: torch.device | str,
 ) -> Iterator[tuple[Tensor, Tensor]]:
@@ -135,9 +139,11 @@ def latent_from_text(text: str) -> Tensor:
     return torch.from_numpy(values)
 
 
-def _rows_of(condition: Tensor | None, start: int, n: int, device: torch.device | str) -> Tensor | None:
+def _rows_of(condition: Tensor | Rows | None, start: int, n: int, device: torch.device | str) -> Tensor | None:
     """The condition's rows for n samples from ``start`` on; where they end, the last one again."""
     if condition is None:
         return None
+    if not isinstance(condition, Tensor):
+        return condition(start, start + n).to(device)
     rows = torch.arange(start, start + n).clamp(max=len(condition) - 1)
     return condition[rows.to(condition.device)].to(device)

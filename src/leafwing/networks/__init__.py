@@ -11,7 +11,7 @@ from torch import nn
 
 from leafwing.core.registry import Registry
 
-GIVEN = ("z_dim", "image_size", "channels", "condition_dim", "outputs", "fusion")
+GIVEN = ("z_dim", "image_size", "channels", "condition_dim", "outputs", "fusion", "vocabulary")
 """Constructor arguments that come from the data, the prior and the variant, not from the recipe."""
 
 generators: Registry[nn.Module] = Registry("generator", "leafwing.networks")

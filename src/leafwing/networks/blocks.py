@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 from leafwing.core.errors import BadNetwork
-from leafwing.fusion import Concatenate
+from leafwing.fusion import Way, fuse
 
 
 def doublings(image_size: int) -> tuple[int, int]:
@@ -27,11 +29,13 @@ def doublings(image_size: int) -> tuple[int, int]:
 
 
 class WithCondition(nn.Module):
-    """What G sees: z alone, or z met with the condition. The way they meet is a fusion, concatenation by default."""
+    """What G sees: z alone, or z met with the condition, by a named way or by a fusion of one's own."""
 
-    def __init__(self, z_dim: int, condition_dim: int = 0, fusion: nn.Module | None = None) -> None:
+    def __init__(
+        self, z_dim: int, condition_dim: int = 0, fusion: nn.Module | None = None, way: Way = "concatenate"
+    ) -> None:
         super().__init__()
-        self.fusion = (fusion or Concatenate(z_dim, condition_dim)) if condition_dim else None
+        self.fusion = (fusion or fuse(way, z_dim, condition_dim)) if condition_dim else None
         self.out_dim: int = z_dim if self.fusion is None else self.fusion.out_dim  # type: ignore[assignment]
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -44,6 +48,40 @@ class WithCondition(nn.Module):
             )
         fused: Tensor = z if self.fusion is None else self.fusion(z, condition)
         return fused
+
+
+def refuse_unseen(way: Way, told: str) -> None:
+    """A condition has to enter somewhere.
+
+    Raises:
+        ValueError: it would enter nowhere.
+    """
+    if way == "none" and told == "input":
+        raise ValueError('generator.meet = "none" hides the condition: set generator.told = "norms"')
+
+
+class Join(nn.Module):
+    """How else D asks for a condition: it is laid over the last small map, as maps of one value, and mixed in.
+
+    The mixing needs a kink: joined right before a last linear layer, the condition could only add a number of its own,
+    whatever the picture. Source: Reed et al. 2016, arXiv:1605.05396, Sec. 4.1; without its BatchNorm.
+    """
+
+    def __init__(self, features: int, condition_dim: int) -> None:
+        super().__init__()
+        self.mix = nn.Sequential(nn.Conv2d(features + condition_dim, features, 1), nn.LeakyReLU(0.2, inplace=True))
+
+    def forward(self, features: Tensor, condition: Tensor | None) -> Tensor:
+        """features [n, f, h, h], condition [n, k] -> [n, f, h, h]."""
+        if condition is None:
+            raise BadNetwork("This discriminator was built for a condition: call it as D(pictures, condition).")
+        maps = condition[:, :, None, None].to(features.dtype).expand(-1, -1, *features.shape[2:])
+        mixed: Tensor = self.mix(torch.cat([features, maps], dim=1))
+        return mixed
+
+
+Asks = Literal["projection", "concatenate"]
+"""How a D takes a condition, by the name in a recipe."""
 
 
 class Projection(nn.Module):

@@ -9,14 +9,17 @@ Shape legend: n batch, z latent length, k condition length, c channels of the pi
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
 
+from leafwing.fusion import Way
 from leafwing.networks import discriminators, generators
-from leafwing.networks.blocks import Projection, WithCondition, doublings
+from leafwing.networks.blocks import Asks, Join, Projection, WithCondition, doublings, refuse_unseen
+from leafwing.networks.conditional_norm import Chain, batch_norm
 
 Width = Annotated[int, Field(ge=1, le=4096)]
 
@@ -26,7 +29,7 @@ def initialise(net: nn.Module) -> None:
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(layer.weight, 0.0, 0.02)
-        elif isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d):
+        elif isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d) and layer.affine:
             nn.init.normal_(layer.weight, 1.0, 0.02)
             nn.init.zeros_(layer.bias)
 
@@ -40,9 +43,12 @@ class DCGANGenerator(nn.Module):
         image_size: side s of the picture in pixels.
         channels: c, 1 for grey, 3 for colour.
         condition_dim: length k of the condition, 0 for none.
-        fusion: how z and condition meet; concatenation if None. See `leafwing.fusion`.
+        fusion: a module by which z and condition meet, instead of ``meet``. See `leafwing.fusion`.
         width: feature maps of the last hidden layer; twice as many at each coarser one.
         kernel: side of the kernels; 5 as in the homework, 4 as in PyTorch's example.
+        meet: how z and condition meet: ``"concatenate"``, ``"add"`` (equal lengths), ``"embed"`` or ``"embed-add"`` (a
+            learnt image of the condition joined to z, or added), ``"none"``.
+        told: ``"norms"`` tells the condition to every BatchNorm2d as well, see `leafwing.networks.conditional_norm`.
 
     Shape:
         ``[n, z] (, [n, k]) -> [n, c, s, s]`` in [-1, 1].
@@ -56,10 +62,14 @@ class DCGANGenerator(nn.Module):
         condition_dim: int = 0,
         width: Width = 64,
         kernel: Literal[4, 5] = 5,
+        meet: Way = "concatenate",
+        told: Literal["input", "norms"] = "input",
         fusion: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.see = WithCondition(z_dim, condition_dim, fusion)
+        refuse_unseen(meet, told)
+        self.see = WithCondition(z_dim, condition_dim, fusion, meet)
+        norm = partial(batch_norm, condition_dim=condition_dim if told == "norms" else 0)
         start, times = doublings(image_size)
         widths = [width << i for i in reversed(range(times))]  # s = 64: 512, 256, 128, 64
         first = widths[0] * start * start
@@ -68,13 +78,13 @@ class DCGANGenerator(nn.Module):
         )
         layers: list[nn.Module] = [nn.Unflatten(1, (widths[0], start, start))]
         for w_in, w_out in pairwise(widths):
-            layers += [up(w_in, w_out, kernel, bias=False), nn.BatchNorm2d(w_out), nn.ReLU(inplace=True)]
-        self.body = nn.Sequential(*layers, up(widths[-1], channels, kernel, bias=True), nn.Tanh())
+            layers += [up(w_in, w_out, kernel, bias=False), norm(w_out), nn.ReLU(inplace=True)]
+        self.body = Chain(*layers, up(widths[-1], channels, kernel, bias=True), nn.Tanh())
         initialise(self)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Pictures for z, and for a condition if the network was built for one."""
-        pictures: Tensor = self.body(self.stem(self.see(z, condition)))
+        pictures: Tensor = self.body(self.stem(self.see(z, condition)), condition)
         return pictures
 
 
@@ -91,11 +101,12 @@ class DCGANDiscriminator(nn.Module):
     Args:
         image_size: side s of the picture in pixels.
         channels: c, 1 for grey, 3 for colour.
-        condition_dim: length k of the condition, 0 for none; met by projection.
+        condition_dim: length k of the condition, 0 for none.
         outputs: numbers per picture: 1 logit, or 2 for a two-class classifier.
         width: feature maps of the first layer; twice as many at each coarser one.
         kernel: side of the kernels; 5 as in the homework of 2021, 4 as in that of 2022.
         norm: ``"batch"`` as in the paper, ``"instance"`` (for gradient penalties), or ``"none"``.
+        asks: how a condition is met: ``"projection"`` (Miyato & Koyama 2018) or ``"concatenate"`` (Reed et al. 2016).
 
     Shape:
         ``[n, c, s, s] (, [n, k]) -> [n]``, or ``[n, outputs]`` if outputs > 1.
@@ -110,6 +121,7 @@ class DCGANDiscriminator(nn.Module):
         width: Width = 64,
         kernel: Literal[4, 5] = 5,
         norm: Literal["batch", "instance", "none"] = "batch",
+        asks: Asks = "projection",
     ) -> None:
         super().__init__()
         start, times = doublings(image_size)
@@ -121,12 +133,15 @@ class DCGANDiscriminator(nn.Module):
             layers += [nn.LeakyReLU(0.2, inplace=True)]
         self.body = nn.Sequential(*layers)
         self.head = nn.Conv2d(widths[-1], outputs, start)
-        self.ask = Projection(widths[-1], condition_dim) if condition_dim else None
+        self.ask = Projection(widths[-1], condition_dim) if condition_dim and asks == "projection" else None
+        self.join = Join(widths[-1], condition_dim) if condition_dim and asks == "concatenate" else None
         initialise(self)
 
     def forward(self, pictures: Tensor, condition: Tensor | None = None) -> Tensor:
         """Logits for pictures, given the condition if the network was built for one."""
         features = self.body(pictures)
+        if self.join is not None:
+            features = self.join(features, condition)
         verdicts: Tensor = self.head(features).flatten(1)  # [n, outputs]
         if self.ask is not None:
             verdicts = verdicts + self.ask(features, condition)[:, None]

@@ -10,16 +10,19 @@ Shape legend: n batch, z latent length, k condition length, c channels of the pi
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from leafwing.fusion import Way
 from leafwing.networks import discriminators, generators
-from leafwing.networks.blocks import Projection, WithCondition, doublings
+from leafwing.networks.blocks import Asks, Join, Projection, WithCondition, doublings, refuse_unseen
+from leafwing.networks.conditional_norm import Chain, batch_norm
 
 Width = Annotated[int, Field(ge=1, le=4096)]
 
@@ -62,9 +65,12 @@ class ResizeGenerator(nn.Module):
         image_size: side s of the picture in pixels.
         channels: c, 1 for grey, 3 for colour.
         condition_dim: length k of the condition, 0 for none.
-        fusion: how z and condition meet; concatenation if None. See `leafwing.fusion`.
+        fusion: a module by which z and condition meet, instead of ``meet``. See `leafwing.fusion`.
         width: feature maps at full size; twice as many at each coarser size.
         most: feature maps at most.
+        meet: how z and condition meet: ``"concatenate"``, ``"add"`` (equal lengths), ``"embed"`` or ``"embed-add"`` (a
+            learnt image of the condition joined to z, or added), ``"none"``.
+        told: ``"norms"`` tells the condition to every BatchNorm as well, see `leafwing.networks.conditional_norm`.
 
     Shape:
         ``[n, z] (, [n, k]) -> [n, c, s, s]`` in [-1, 1].
@@ -78,26 +84,30 @@ class ResizeGenerator(nn.Module):
         condition_dim: int = 0,
         width: Width = 16,
         most: Width = 256,
+        meet: Way = "concatenate",
+        told: Literal["input", "norms"] = "input",
         fusion: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.see = WithCondition(z_dim, condition_dim, fusion)
+        refuse_unseen(meet, told)
+        self.see = WithCondition(z_dim, condition_dim, fusion, meet)
+        norm = partial(batch_norm, condition_dim=condition_dim if told == "norms" else 0)
         start, times = doublings(image_size)
         widths = ladder(width, times, most)
         first = widths[0]
         layers: list[nn.Module] = [
             nn.Linear(self.see.out_dim, first * start * start, bias=False),
             nn.Unflatten(1, (first, start, start)),
-            nn.BatchNorm2d(first),
+            norm(first),
             nn.LeakyReLU(0.2, inplace=True),
         ]
         for w_in, w_out in pairwise(widths):
-            layers += [EnlargeConvolve(w_in, w_out), nn.BatchNorm2d(w_out), nn.LeakyReLU(0.2, inplace=True)]
-        self.body = nn.Sequential(*layers, nn.Conv2d(widths[-1], channels, 3, padding=1), nn.Tanh())
+            layers += [EnlargeConvolve(w_in, w_out), norm(w_out), nn.LeakyReLU(0.2, inplace=True)]
+        self.body = Chain(*layers, nn.Conv2d(widths[-1], channels, 3, padding=1), nn.Tanh())
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Pictures for z, and for a condition if the network was built for one."""
-        pictures: Tensor = self.body(self.see(z, condition))
+        pictures: Tensor = self.body(self.see(z, condition), condition)
         return pictures
 
 
@@ -129,10 +139,11 @@ class ResizeDiscriminator(nn.Module):
     Args:
         image_size: side s of the picture in pixels.
         channels: c, 1 for grey, 3 for colour.
-        condition_dim: length k of the condition, 0 for none; met by projection.
+        condition_dim: length k of the condition, 0 for none.
         outputs: numbers per picture: 1 logit, or 2 for a two-class classifier.
         width: feature maps at half size; twice as many at each coarser size.
         most: feature maps at most.
+        asks: how a condition is met: ``"projection"`` (Miyato & Koyama 2018) or ``"concatenate"`` (Reed et al. 2016).
 
     Shape:
         ``[n, c, s, s] (, [n, k]) -> [n]``, or ``[n, outputs]`` if outputs > 1.
@@ -146,6 +157,7 @@ class ResizeDiscriminator(nn.Module):
         outputs: int = 1,
         width: Width = 24,
         most: Width = 256,
+        asks: Asks = "projection",
     ) -> None:
         super().__init__()
         start, times = doublings(image_size)
@@ -161,11 +173,14 @@ class ResizeDiscriminator(nn.Module):
             nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(last, outputs, start),
         )
-        self.ask = Projection(last, condition_dim) if condition_dim else None
+        self.ask = Projection(last, condition_dim) if condition_dim and asks == "projection" else None
+        self.join = Join(last, condition_dim) if condition_dim and asks == "concatenate" else None
 
     def forward(self, pictures: Tensor, condition: Tensor | None = None) -> Tensor:
         """Logits for pictures, given the condition if the network was built for one."""
         features = self.body(pictures)
+        if self.join is not None:
+            features = self.join(features, condition)
         verdicts: Tensor = self.head(features).flatten(1)  # [n, outputs]
         if self.ask is not None:
             verdicts = verdicts + self.ask(features, condition)[:, None]

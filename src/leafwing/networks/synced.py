@@ -57,8 +57,10 @@ class SyncedBatchNorm(nn.Module):
             mean, var = self.get_buffer("running_mean"), self.get_buffer("running_var")
         else:
             mean, var = self.over_all(x.float())
-        scale = torch.rsqrt(var + self.eps) * self.weight
-        return ((x - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)).to(x.dtype)
+        scale = torch.rsqrt(var + self.eps)
+        if self.weight is None or self.bias is None:  # plain: what scales and shifts it comes after
+            return ((x - mean.view(shape)) * scale.view(shape)).to(x.dtype)
+        return ((x - mean.view(shape)) * (scale * self.weight).view(shape) + self.bias.view(shape)).to(x.dtype)
 
     def over_all(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of each channel over all ranks; the running ones move as BatchNorm's do."""
@@ -78,9 +80,9 @@ class SyncedBatchNorm(nn.Module):
 
 
 def sync_batchnorm(net: nn.Module) -> nn.Module:
-    """Replace every BatchNorm layer with affine weights and running statistics by its synced form, in place."""
+    """Replace every BatchNorm layer with running statistics by its synced form, in place."""
     for name, child in net.named_children():
-        whole = isinstance(child, nn.modules.batchnorm._BatchNorm) and child.affine and child.track_running_stats
+        whole = isinstance(child, nn.modules.batchnorm._BatchNorm) and child.track_running_stats
         if whole:
             assert isinstance(child, nn.modules.batchnorm._BatchNorm)
             setattr(net, name, SyncedBatchNorm(child))

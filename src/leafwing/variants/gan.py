@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import Annotated, Literal
 
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import softplus
 
-from leafwing.game import Batch, Terms, Variant
+from leafwing.core.vocabulary import Vocabulary
+from leafwing.game import Batch, Terms, Variant, judge
 from leafwing.losses import adversarial, penalties
 from leafwing.variants import variants
 
@@ -31,6 +33,8 @@ class GAN(Variant):
         fake_label: what D is taught to say to fakes. Not used by softmax.
         r1_gamma: weight of the R1 penalty on D's slope at reals; 0 for none. Wants a D without BatchNorm.
         r1_every: rounds between penalties, each then weighted so many times.
+        mismatch: weight of a third kind of pictures for D: reals beside a label they do not have, to be called
+            generated (Reed et al. 2016, arXiv:1605.05396, Alg. 1). 0 for none; wants data.condition.
     """
 
     def __init__(
@@ -41,14 +45,19 @@ class GAN(Variant):
         fake_label: float = 0.0,
         r1_gamma: Annotated[float, Field(ge=0)] = 0.0,
         r1_every: Annotated[int, Field(ge=1)] = 1,
+        mismatch: Annotated[float, Field(ge=0)] = 0.0,
+        vocabulary: Vocabulary | None = None,
     ) -> None:
+        if mismatch and (vocabulary is None or judge == "softmax"):
+            raise ValueError("variant.mismatch is about labels and one output: set data.condition, and not softmax")
         if judge == "softmax" and (real_label, fake_label) != (1.0, 0.0):
             raise ValueError("variant.real_label and fake_label are for one output; softmax has classes instead")
         if judge == "classification" and not 0 <= fake_label < real_label <= 1:
             raise ValueError("variant.fake_label and variant.real_label should lie in 0..1, fake below real")
         self.judge, self.g_objective = judge, g_objective
         self.real_label, self.fake_label = real_label, fake_label
-        self.r1_gamma, self.r1_every = r1_gamma, r1_every
+        self.r1_gamma, self.r1_every, self.mismatch = r1_gamma, r1_every, mismatch
+        self.wants_wrong = mismatch > 0
         self.d_outputs = 2 if judge == "softmax" else 1
         self.boundary = (real_label + fake_label) / 2 if judge == "regression" else 0.0
 
@@ -81,6 +90,21 @@ class GAN(Variant):
         if self.judge == "regression":
             return -(fake - self.fake_label).square().mean() / 2
         return adversarial.minimax_g(fake, self.fake_label)
+
+    def d_terms(self, D: nn.Module, real: Batch, fake: Batch, step: int) -> tuple[Terms, Tensor, Tensor]:
+        """As always, and with ``mismatch`` reals beside what they are not."""
+        terms, on_real, on_fake = super().d_terms(D, real, fake, step)
+        if real.wrong is not None and real.condition is not None:
+            lies = judge(D, Batch(real.pictures, real.wrong))
+            counts = (real.wrong != real.condition).any(1).float()  # nothing can be wrong where nothing is known
+            terms["mismatched"] = self.mismatch * (counts * self._called_fake(lies)).mean()
+        return terms, on_real, on_fake
+
+    def _called_fake(self, verdicts: Tensor) -> Tensor:
+        """What D pays for not calling each of these generated, [n]."""
+        if self.judge == "regression":
+            return (verdicts - self.fake_label).square() / 2
+        return self.fake_label * softplus(-verdicts) + (1 - self.fake_label) * softplus(verdicts)
 
     def penalties(self, judge: Callable[[Tensor], Tensor], real: Batch, fake: Batch, step: int) -> Terms:
         """R1, every ``r1_every`` rounds."""

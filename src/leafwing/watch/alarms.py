@@ -196,7 +196,7 @@ def draw(training: Training) -> Tensor:
     z = players.prior.sample(PICTURES, randomness.stream(players.seed, 0, "sheet"))
     device = next(players.G.parameters()).device
     with frozen(players.G), torch.no_grad(), players.precision():
-        return call(players.G, z.to(device), None).float()
+        return call(players.G, z.to(device), training.asked(0, PICTURES)).float()
 
 
 def both(training: Training) -> list[tuple[str, nn.Module]]:

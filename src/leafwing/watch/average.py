@@ -64,7 +64,7 @@ def standing(training: Training, pictures: int = 256, batch: int = 32) -> nn.Mod
     arXiv:1809.11096, Appendix D. A copy, and a pure function of the weights: what is saved stays as it was.
 
     Args:
-        training: whose average; must be conditional on nothing.
+        training: whose average; asked for what is said of the run's first real pictures.
         pictures: how many are drawn for it.
         batch: so many at a time; statistics are averaged over the batches.
     """
@@ -84,5 +84,6 @@ def standing(training: Training, pictures: int = 256, batch: int = 32) -> nn.Mod
     prior, seed = training.players.prior, training.players.seed
     with torch.no_grad():
         for number in range(max(1, pictures // batch)):
-            call(G, prior.sample(batch, randomness.stream(seed, 0, "standing", number)).to(device), None)
+            z = prior.sample(batch, randomness.stream(seed, 0, "standing", number)).to(device)
+            call(G, z, training.asked(number * batch, (number + 1) * batch))
     return G.eval()

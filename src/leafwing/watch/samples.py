@@ -11,8 +11,10 @@ import torch
 from PIL import Image
 
 from leafwing.core import pictures, randomness
+from leafwing.core.asking import tour
 from leafwing.core.errors import LeafwingError, StorageFailed
 from leafwing.core.progress import say
+from leafwing.core.vocabulary import Codes
 from leafwing.game import Terms, call
 from leafwing.training import Training, Watcher
 from leafwing.watch.average import standing
@@ -63,13 +65,18 @@ class Samples(Watcher):
 
     def draw(self, training: Training) -> None:
         """Save the sheet of this step."""
-        columns = math.ceil(math.sqrt(self.count))
-        image = pictures.sheet(pictures.to_uint8(self.sample(training)), columns, gap=GAP)
+        made = self.sample(training)
+        tour = self.tour(training)
+        columns = tour[1] if tour else math.ceil(math.sqrt(self.count))
+        image = pictures.sheet(pictures.to_uint8(made), columns, gap=GAP)
         about = {
             "Software": "Leafwing: pictures made by a generator",
             "leafwing:step": str(training.step),
-            "leafwing:rows": str(math.ceil(self.count / columns)),
+            "leafwing:rows": str(math.ceil(len(made) / columns)),
         }
+        if tour and training.vocabulary:
+            lines = tour[0][::columns, :1]
+            about["leafwing:lines"] = ", ".join(training.vocabulary.attributes[0].show(float(c)) for c in lines[:, 0])
         try:
             pictures.save_png(image, self.folder / f"step-{training.step:08}.png", about)
         except StorageFailed as problem:
@@ -77,11 +84,26 @@ class Samples(Watcher):
 
     @torch.no_grad()
     def sample(self, training: Training) -> torch.Tensor:
-        """The fixed z through the averaged generator, in evaluation mode, eight at a time."""
+        """The fixed z through the averaged generator, in evaluation mode, eight at a time.
+
+        With a condition each line asks for another value of the first attribute, and z is the same down a column.
+        """
         players, G = training.players, standing(training)
         z = players.prior.sample(self.count, randomness.stream(players.seed, 0, "sheet"))
         device = next(G.parameters()).device
-        return torch.cat([call(G, part.to(device), None).float().cpu() for part in torch.split(z, 8)])
+        tour = self.tour(training)
+        if tour is None or training.vocabulary is None:
+            return torch.cat([call(G, part.to(device), None).float().cpu() for part in torch.split(z, 8)])
+        codes, columns = tour
+        asked = torch.from_numpy(training.vocabulary.encode(codes))
+        z = z[:columns].repeat(len(codes) // columns, 1)
+        pairs = zip(torch.split(z, 8), torch.split(asked, 8), strict=True)
+        return torch.cat([call(G, some.to(device), x.to(device)).float().cpu() for some, x in pairs])
+
+    def tour(self, training: Training) -> tuple[Codes, int] | None:
+        """What each picture of the sheet asks for, and its columns; None without a condition."""
+        vocabulary = training.vocabulary
+        return tour(vocabulary, self.count, training.players.seed) if vocabulary else None
 
 
 def sheets(folder: Path) -> list[tuple[int, Path]]:

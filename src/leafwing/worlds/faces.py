@@ -35,6 +35,9 @@ __all__ = [
 CHUNK = 32
 """Pictures that one worker draws between two reports."""
 
+ODD = "odd"
+"""What `eyes` are when left and right differ."""
+
 WORTH_PROCESSES = 800
 """Below so many pictures (at 64 px) starting processes costs more than it saves."""
 
@@ -69,6 +72,12 @@ class Faces:
         if index < 0:
             raise ValueError(f"index is {index}, faces are counted from 0.")
         return draw_factors(self.seed, int(index))
+
+    def labels(self, index: int) -> dict[str, str | float | bool]:
+        """What can be asked for: all factors of face `index`, and `hair` and `eyes` (a colour, or odd) for short."""
+        face = self.factors(index)
+        eyes = face.left_eye if face.left_eye == face.right_eye else ODD
+        return {"hair": face.hair_colour, "eyes": eyes, **face.as_row()}
 
     def picture(self, index: int, size: int = 64) -> NDArray[np.uint8]:
         """Face `index` as uint8 [size, size, 3], RGB; `size` is 16 or more."""

@@ -1,0 +1,109 @@
+"""AC-GAN: D is not told what was asked for; it has to find out, beside telling real from generated.
+
+D has one output more than the condition has numbers: the first is the score, the others say which class each attribute
+of the picture is (or how large its number). D learns both on reals and on fakes; G wants to be taken for real and to be
+recognised as what it was asked for.
+
+Source: Odena et al. 2017, arXiv:1610.09585, Eq. 2 and 3: L_S is the game of `gan`, L_C the log-likelihood of the right
+class, on reals and fakes alike; D maximises L_S + L_C, G maximises L_C - L_S. Differs: several attributes at once,
+whose L_C are added; what is not known of a picture adds nothing; the weights of L_C may be chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from leafwing.core.vocabulary import Vocabulary
+from leafwing.game import Batch, Terms, Variant, judge
+from leafwing.losses import adversarial, penalties
+from leafwing.variants import variants
+
+Weight = Annotated[float, Field(ge=0)]
+
+
+@variants.register("acgan")
+class ACGAN(Variant):
+    """The classifying game with an auxiliary classifier.
+
+    Args:
+        d_weight: of D's L_C; 1 in the paper.
+        g_weight: of G's L_C; 1 in the paper.
+        r1_gamma: weight of the R1 penalty on the slope of D's score at reals; 0 for none, as in the paper.
+        r1_every: rounds between penalties, each then weighted so many times.
+        vocabulary: what can be asked for; from the data.
+    """
+
+    d_sees_condition = False
+
+    def __init__(
+        self,
+        d_weight: Weight = 1.0,
+        g_weight: Weight = 1.0,
+        r1_gamma: Weight = 0.0,
+        r1_every: Annotated[int, Field(ge=1)] = 1,
+        vocabulary: Vocabulary | None = None,
+    ) -> None:
+        if vocabulary is None:
+            raise ValueError("it needs labels to learn from: set data.condition, e.g. to hair or folder")
+        self.d_weight, self.g_weight = d_weight, g_weight
+        self.r1_gamma, self.r1_every = r1_gamma, r1_every
+        self.vocabulary = vocabulary
+        self.d_outputs = 1 + vocabulary.size
+
+    def score(self, verdicts: Tensor) -> Tensor:
+        """The first output."""
+        return verdicts[:, 0]
+
+    def d_loss(self, real: Tensor, fake: Tensor) -> Terms:
+        """Minus L_S."""
+        return {"adversarial": adversarial.logistic_d(self.score(real), self.score(fake))}
+
+    def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Terms:
+        """L_S in its non-saturating form."""
+        return {"adversarial": adversarial.nonsaturating_g(self.score(fake))}
+
+    def d_terms(self, D: nn.Module, real: Batch, fake: Batch, step: int) -> tuple[Terms, Tensor, Tensor]:
+        """Minus L_S, minus L_C on both kinds, and R1."""
+        on_real, on_fake = judge(D, Batch(real.pictures)), judge(D, Batch(fake.pictures))
+        found = self.d_loss(on_real, on_fake)
+        found["class_real"] = self.d_weight * self.misread(on_real, real.condition)
+        found["class_fake"] = self.d_weight * self.misread(on_fake, fake.condition)
+        return found | self.penalties(lambda p: judge(D, Batch(p)), real, fake, step), on_real, on_fake
+
+    def g_terms(self, D: nn.Module, real: Batch, fake: Batch) -> Terms:
+        """Be taken for real, and for what was asked for."""
+        on_fake = judge(D, Batch(fake.pictures))
+        return self.g_loss(on_fake) | {"class": self.g_weight * self.misread(on_fake, fake.condition)}
+
+    def misread(self, verdicts: Tensor, condition: Tensor | None) -> Tensor:
+        """Minus L_C: cross-entropy of each class attribute, squared error of each number; a mean over the pictures.
+
+        Args:
+            verdicts: D's outputs [n, 1 + k].
+            condition: what is true, [n, k]; blocks of 0s add nothing.
+        """
+        assert condition is not None, "acgan is built with a vocabulary, so its pictures come with conditions"
+        guesses, loss = verdicts[:, 1:], verdicts.new_zeros(())
+        for attribute, block in self.vocabulary.blocks:
+            guess, truth = guesses[:, block], condition[:, block]
+            if attribute.classes:
+                loss = loss - (truth * F.log_softmax(guess, dim=1)).sum(1).mean()
+            else:
+                loss = loss + (truth[:, 1] * (guess[:, 0] - truth[:, 0]).square()).mean()
+        return loss
+
+    def penalties(self, judge: Callable[[Tensor], Tensor], real: Batch, fake: Batch, step: int) -> Terms:
+        """R1 of the score, every ``r1_every`` rounds; Mescheder et al. 2018, Eq. 9."""
+        if self.r1_gamma == 0 or step % self.r1_every:
+            return {}
+        slope = penalties.zero_centred(lambda pictures: self.score(judge(pictures)), real.pictures)
+        return {"r1": self.r1_gamma * self.r1_every * slope}
+
+    def phase(self, step: int) -> int:
+        """Rounds with the penalty, and rounds without."""
+        return int(self.r1_gamma > 0 and step % self.r1_every == 0)
