@@ -394,3 +394,10 @@ def test_the_third_kind_plays_and_resumes(tmp_path):
     assert json.loads((tmp_path / "whole/metrics.jsonl").read_text().splitlines()[-1])["D/mismatched"] > 0
     with pytest.raises(BadConfig, match="mismatch is about labels"):
         load_recipe("faces", ["variant.mismatch=1"])
+
+
+def test_a_conditional_run_is_measured(trained, capsys):
+    """`leafwing evaluate` asks it for what the data is labelled with, along the path of a pair for one thing."""
+    words = ["evaluate", str(trained), "--json", "--features", "pixels", "--count", "24", "--resamples", "2"]
+    assert run([*words, "--metrics", "diversity", "path"]) == 0
+    assert {"diversity[pixels]", "path[pixels]"} == set(json.loads(capsys.readouterr().out)["measures"])

@@ -23,6 +23,7 @@ from leafwing.data.drawn import is_world
 from leafwing.data.pictures import Fit
 from leafwing.data.sizes import sizes_of
 from leafwing.explore import sample as sampling
+from leafwing.explore.asked import Asking
 from leafwing.generator import CARD, WEIGHTS, Generator
 from leafwing.measure import bootstrap, features, frechet, manifold, panel, path, table
 from leafwing.measure.network import Network
@@ -228,11 +229,11 @@ def is_grey(store: Store) -> bool:
 
 
 def from_generator(G: Generator, title: str, shape: Shape, n: int, seed: int) -> Pictures:
-    """The first n samples of a seed: those that ``leafwing sample --seed`` draws."""
+    """The first n samples of a seed: those that ``leafwing sample --seed`` draws, asked as the data is labelled."""
 
     def batches(count: int = n) -> Iterator[NDArray[np.uint8]]:
-        for _, batch in sampling.draw(G.network, G.prior, count, seed):
-            yield pictures.to_uint8(batch)
+        for some in Asking(G).draw(count, seed):
+            yield pictures.to_uint8(some.pictures)
 
     step = f" (step {G.card['step']:,})" if isinstance(G.card.get("step"), int) else ""
     return Pictures(
@@ -249,19 +250,23 @@ def table_of(side: Pictures, net: Network) -> Table:
 
 
 def path_steps(G: Generator, net: Network, n: int, seed: int) -> Tensor:
-    """The steps of the perceptual path of n pairs of z."""
+    """The steps of the perceptual path of n pairs of z, each pair asked for one thing, drawn as in the data."""
+    asked: Tensor | None = None
     where = sampling.device_of(G.network)
     z = sampling.latents_at(G.prior, seed, 0, 2 * n)
     t = torch.from_numpy(randomness.stream(seed, 0, "path").random(n)).float()
 
     def pairs() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        nonlocal asked
         for i in range(0, n, 16):
             part = slice(i, min(i + 16, n))
+            found = Asking(G).conditions(seed, part.start, part.stop)
+            asked = found[0].to(where) if found else None
             yield z[:n][part].to(where), z[n:][part].to(where), t[part].to(where)
 
     round_prior = type(G.prior).__name__ in ("Normal", "Spherical")
     return path.steps(
-        lambda z: sampling.generate(G.network, z), net, pairs(), kind="spherical" if round_prior else "linear"
+        lambda z: sampling.generate(G.network, z, asked), net, pairs(), kind="spherical" if round_prior else "linear"
     )
 
 
