@@ -125,7 +125,8 @@ def test_acgan_reads_classes_by_cross_entropy_and_numbers_by_squares():
 
 # ------------------------------------------------------------------------------------- conditions and players
 
-WAYS = [["generator.meet=concatenate"], ["generator.meet=embed"], ["generator.meet=embed-add"],
+WAYS = [["generator.meet=concatenate", "data.condition=hair,turn"],
+        ["generator.meet=embed"], ["generator.meet=embed-add"],
         ["generator.meet=none", "generator.told=norms"], ["generator.told=norms", "discriminator.asks=concatenate"],
         ["prior.dim=12", "data.condition=hair", "generator.meet=add"]]  # fmt: skip
 
