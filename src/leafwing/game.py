@@ -24,14 +24,15 @@ Terms: TypeAlias = dict[str, Tensor]
 
 
 class Batch(NamedTuple):
-    """Pictures [n, c, h, w] in [-1, 1] (or vectors [n, d]) and what was asked for [n, k], if anything.
+    """Pictures [n, c, h, w] in [-1, 1] (or vectors [n, d]) and what was asked for [n, ...], if anything.
 
-    ``wrong`` [n, k] is what the pictures are not, for variants that want it.
+    ``wrong`` [n, k] is what the pictures are not, for variants that want it; ``z`` [n, z_dim] is known of fakes.
     """
 
     pictures: Tensor
     condition: Tensor | None = None
     wrong: Tensor | None = None
+    z: Tensor | None = None
 
     def rows(self, some: slice) -> Batch:
         """Part of the batch."""
@@ -128,7 +129,7 @@ def fakes_on_demand(players: Players, like: Batch, step: int, turn: str) -> Fake
 
     def fakes(some: slice) -> Batch:
         condition = like.rows(some).condition
-        return Batch(call(players.G, z[some], condition), condition)
+        return Batch(call(players.G, z[some], condition), condition, z=z[some])
 
     return fakes
 
@@ -242,7 +243,7 @@ def turn_of_d(variant: Variant, players: Players, real: Batch, fakes: Fakes, ste
     def terms(some: slice) -> Terms:
         with players.precision():
             fake = fakes(some)
-            fake = Batch(fake.pictures.detach(), fake.condition)
+            fake = fake._replace(pictures=fake.pictures.detach())
             named, on_real, on_fake = variant.d_terms(players.D, real.rows(some), fake, step)
         verdicts.append((on_real.detach(), on_fake.detach()))
         return named

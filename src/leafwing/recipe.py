@@ -110,6 +110,12 @@ class WatchSettings(Settings):
     """Rounds between checkpoints; one is also kept at the end and on Ctrl-C."""
     keep: Annotated[int, Field(ge=2)] = 2
     """Checkpoints kept."""
+    measure_every: Annotated[int, Field(ge=0)] = 0
+    """Rounds between measurements of the averaged generator against the data, the best one kept; 0 for none."""
+    measure_share: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Of the run's time, what measuring may take: it decides how many pictures are measured."""
+    features: str = "auto"
+    """What measures see with, as for `leafwing evaluate --features`: pixels, squeezenet=FILE; auto chooses."""
 
 
 class OptimizersSettings(Settings):

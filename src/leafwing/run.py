@@ -1,7 +1,8 @@
 """A run: recipe -> data, players, variant, watchers, in one folder that a person can read.
 
 ``run.toml`` the resolved recipe, ``environment.json`` where it ran, ``metrics.jsonl`` the log, ``samples/`` sheets and
-time-lapse, ``checkpoints/`` what resume needs, ``generator/`` the averaged generator by itself.
+time-lapse, ``checkpoints/`` what resume needs, ``generator/`` the averaged generator by itself; where the recipe
+measures, ``measures.jsonl`` and ``best/``, the generator that measured best.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 import torch
+from torch import nn
 
 from leafwing._version import __version__
 from leafwing.core import published
@@ -31,6 +33,7 @@ from leafwing.data import Store
 from leafwing.data.changes import since
 from leafwing.generator import save_generator
 from leafwing.loading import card
+from leafwing.measure import features
 from leafwing.prepare import OURS, Given, choose_device, prepare, read_store, settle
 from leafwing.recipe import Recipe
 from leafwing.training import Training, Watcher, fit
@@ -38,11 +41,13 @@ from leafwing.watch.alarms import Alarms
 from leafwing.watch.average import Average, standing
 from leafwing.watch.checkpoint import PREFIX, Checkpoints, restore
 from leafwing.watch.console import TrainingBar
+from leafwing.watch.measuring import Measuring
 from leafwing.watch.meter import JsonLines, Meter, Sink, tensorboard
 from leafwing.watch.samples import Samples
 from leafwing.watch.soundness import Soundness
 
 RECIPE, METRICS = "run.toml", "metrics.jsonl"
+MEASURES, BEST = "measures.jsonl", "best"
 
 
 @dataclass
@@ -183,7 +188,24 @@ def watch(
             export,
         ),
         Samples(folder / "samples", recipe.watch.samples),  # after the checkpoint: nothing may come before saving
+        *measuring(folder, recipe, store, training),
     ]
+
+
+def measuring(folder: Path, recipe: Recipe, store: Store, training: Training) -> list[Watcher]:
+    """The watcher that measures, if the recipe asks for one."""
+    watch = recipe.watch
+    if not watch.measure_every:
+        return []
+    device = next(training.players.G.parameters()).device
+    named = features.default_for(recipe.data.source) if watch.features == "auto" else watch.features
+    network = features.load(named, device)
+
+    def save(training: Training, G: nn.Module, found: dict[str, Any]) -> None:
+        save_generator(folder / BEST, G, card(recipe, store, training) | {"measured": found})
+
+    path = folder / MEASURES
+    return [Measuring(path, watch.measure_every, watch.measure_share, store.pictures, network, save, training.step)]
 
 
 @contextmanager

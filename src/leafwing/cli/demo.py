@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import dumps
 from pathlib import Path
 
 from cyclopts import App
@@ -43,3 +44,30 @@ def hack(*, steps: int = 200) -> None:
     from leafwing.demos import hack as demo
 
     print(demo.play(steps))
+
+
+@app.command
+def corner(
+    *, out: Path = Path("demo-corner"), left: float = 0.5, seed: int = 0, steps: int | None = None, json: bool = False
+) -> None:
+    """At a junction the hero turns left or right: the supervised network goes both ways, the generator one of them.
+
+    Example: leafwing demo corner --left 0.4
+
+    Parameters
+    ----------
+    out
+        Folder for the picture, corner.png.
+    left
+        How often the hero turns left.
+    seed
+        Everything random follows from it.
+    steps
+        Rounds of the game; the demo's own if left out.
+    json
+        Print JSON.
+    """
+    from leafwing.demos import corner as demo
+
+    told = demo.play(out, left, seed, steps)
+    print(dumps(told) if json else demo.text(told))

@@ -36,7 +36,10 @@ class World(Protocol):
         ...
 
 
-WORLDS: dict[str, str | Callable[[int], World]] = {"faces": "leafwing.worlds.faces:Faces"}
+WORLDS: dict[str, str | Callable[[int], World]] = {
+    "faces": "leafwing.worlds.faces:Faces",
+    "corner": "leafwing.worlds.corner:Corner",
+}
 """name -> ``module:Class``, imported when asked for, or a function of the seed. Tests add their own."""
 
 

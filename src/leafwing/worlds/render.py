@@ -9,9 +9,10 @@ from pathlib import Path
 from PIL import Image
 
 from leafwing.core.errors import BadConfig, BadData
+from leafwing.worlds.corner import Corner
 from leafwing.worlds.faces import Faces
 
-WORLDS = {"faces": Faces}
+WORLDS: dict[str, type[Faces] | type[Corner]] = {"faces": Faces, "corner": Corner}
 
 
 def render_folder(
