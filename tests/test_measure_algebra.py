@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -287,3 +289,29 @@ def test_the_spread_of_a_mean_is_what_many_resamples_show():
     drawn = bootstrap.spread(lambda i: float(x[torch.from_numpy(i)].mean()), 300, 3000, rng())
     assert bootstrap.mean(x).spread == pytest.approx(drawn, rel=0.05)
     assert all(times.sum() == 30 for times in bootstrap.resampled(30, 3, rng()))
+
+
+LARGE = """
+import resource
+import numpy as np
+from leafwing.measure import diversity, frechet, kernel, manifold, sliced
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MB
+
+made = np.random.default_rng(0)
+x, y = (made.standard_normal((50_000, 16), dtype=np.float32) + shift for shift in (0, 0.1))
+manifold.measure(x[:3000], y[:3000])
+before = peak()
+found = [frechet.distance(x, y, made, 2).value, kernel.distance(x, y, made, 5).value, sliced.distance(x, y, made).value,
+         diversity.mean_distance(x, made).value, manifold.measure(x, y).precision.value]
+assert np.isfinite(found).all()
+print(peak() - before)
+"""
+
+
+@pytest.mark.proof
+def test_fifty_thousand_against_fifty_thousand_in_bounded_memory():
+    """All their distances at once would be 20 GB."""
+    done = subprocess.run([sys.executable, "-c", LARGE], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 400  # MB

@@ -75,9 +75,9 @@ def weights_of(net: nn.Module, path, seed: int = 0) -> None:
     state = {}
     for name, value in net.state_dict().items():
         if value.ndim > 1:
-            state[name] = torch.randn(value.shape, generator=made) / math.sqrt(value[0].numel())
+            state[name] = torch.randn(value.shape, generator=made) * math.sqrt(2 / value[0].numel())
         else:
-            state[name] = value.clone() if "num_batches" in name else value + 0.05
+            state[name] = value + 0.05 if name.endswith(("weight", "bias")) else value.clone()
     path.write_bytes(tensors.to_bytes(state))
 
 
@@ -130,7 +130,7 @@ def test_inception_agrees_with_torch_fidelity(tmp_path):
     with torch.inference_mode():
         pooled, logits = theirs(pictures)
         ours = net(pictures)
-        assert pooled.std() > 1e-4
+        assert pooled.std() > 1e-3  # the signal came through
         torch.testing.assert_close(ours, pooled, rtol=1e-4, atol=1e-5 * float(pooled.abs().max()))
         torch.testing.assert_close(net.head(ours), logits, rtol=1e-4, atol=1e-5 * float(logits.abs().max()))
 
