@@ -158,7 +158,7 @@ def test_greyscale_against_colour(pictures, faces, tmp_path, capsys):
         (["--metrics", "score"], "names nothing"),
         (["--metrics", "kid"], "Inception"),
         (["--metrics", ","], "at least one measure"),
-        (["--nearest", "80"], "at least 81 pictures"),
+        (["--nearest", "80", "--metrics", "recall"], "at least 81 pictures"),
     ],
 )
 def test_options_that_cannot_be(options, said, faces, others, capsys):

@@ -311,6 +311,7 @@ print(peak() - before)
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(3600)
 def test_fifty_thousand_against_fifty_thousand_in_bounded_memory():
     """All their distances at once would be 20 GB."""
     done = subprocess.run([sys.executable, "-c", LARGE], capture_output=True, text=True, check=True)
