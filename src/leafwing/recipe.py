@@ -116,6 +116,8 @@ class WatchSettings(Settings):
     """Of the run's time, what measuring may take: it decides how many pictures are measured."""
     features: str = "auto"
     """What measures see with, as for `leafwing evaluate --features`: pixels, squeezenet=FILE; auto chooses."""
+    snapshots: bool = False
+    """Keep G and D at rounds 0, 10, 20, 50, 100, 200, 500 ..., so that every D can be set against every G."""
 
 
 class OptimizersSettings(Settings):

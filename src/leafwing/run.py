@@ -44,6 +44,7 @@ from leafwing.watch.console import TrainingBar
 from leafwing.watch.measuring import Measuring
 from leafwing.watch.meter import JsonLines, Meter, Sink, tensorboard
 from leafwing.watch.samples import Samples
+from leafwing.watch.snapshots import Snapshots
 from leafwing.watch.soundness import Soundness
 
 RECIPE, METRICS = "run.toml", "metrics.jsonl"
@@ -187,6 +188,7 @@ def watch(
             facts(store, where, training.players.ranks),
             export,
         ),
+        *([Snapshots(folder / "snapshots")] if recipe.watch.snapshots else []),
         Samples(folder / "samples", recipe.watch.samples),  # after the checkpoint: nothing may come before saving
         *measuring(folder, recipe, store, training),
     ]
