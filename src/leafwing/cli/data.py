@@ -129,3 +129,37 @@ def render(
             print(render_stacked(source, out, count, side, seed, progress))
         else:
             print(render_folder(world, out, count, side, seed, progress))
+
+
+@app.command
+def ambiguity(
+    file: Path,
+    /,
+    *,
+    inputs: str = "inputs",
+    outputs: str = "outputs",
+    seed: int = 0,
+    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> None:
+    """When do you need a generator at all? Tells from pairs whether the same input has one right output or several.
+
+    Example: leafwing data ambiguity pairs.npz --inputs frames --outputs next_frame
+
+    Parameters
+    ----------
+    file
+        An .npz file with two arrays of numbers, one row a pair: at least 60 pairs.
+    inputs
+        Name of the array of inputs.
+    outputs
+        Name of the array of outputs; one column of whole numbers is read as classes.
+    seed
+        Which pairs are looked at, where there are many.
+    json_output
+        Print JSON.
+    """
+    from leafwing.measure.ambiguity import ambiguity as look
+    from leafwing.measure.ambiguity import read_pairs
+
+    found = look(*read_pairs(file, inputs, outputs), seed=seed)
+    print(json.dumps(found.as_dict(), indent=2) if json_output else found.sentence())
