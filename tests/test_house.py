@@ -30,6 +30,7 @@ LEVELS = [
     {"run"},
     {"explore", "exchange"},
     {"evaluation"},
+    {"report", "homework"},
     {"api"},
     {"demos", "bench"},
     {"cli"},
@@ -89,8 +90,10 @@ def test_help_does_not_import_torch():
 
 
 COMMANDS = ["train", "resume", "status", "sample", "interpolate", "evaluate", "data check", "data build", "data render",
-            "zoo list", "zoo show", "demo", "demo hack", "bench train", "bench sample", "bench data",
-            "bench coverage"]  # fmt: skip
+            "data ambiguity", "zoo list", "zoo show", "demo", "demo hack", "bench train", "bench sample", "bench data",
+            "bench coverage", "explore neighbours", "explore players", "explore gaze", "explore slopes",
+            "explore curves", "report", "compare", "homework export", "homework check",
+            "homework thresholds"]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -138,6 +141,14 @@ BAD = {
     "data render faces --count 1 --image-size 4 --out {tmp}/m": "16",
     "data render faces --count 1 --out {tmp}/texts": "not empty",
     "zoo show nothing": "nothing",
+    "explore players {tmp}/missing": "does not exist",
+    "explore neighbours {tmp}/empty": "not a run folder",
+    "explore curves {tmp}/empty --out x.jpg": ".svg",
+    "report {tmp}/empty": "not a run folder",
+    "compare {tmp}/empty": "not a run folder",
+    "homework export {tmp}/missing --out x.tgz": "no run or generator",
+    "homework check {tmp}/missing": "does not exist",
+    "homework check {tmp}/notes.txt": "gzipped tar",
 }
 
 

@@ -1,0 +1,1 @@
+"""Pages that tell of runs: one self-contained HTML file, pictures and curves inside, no network, no script."""
