@@ -46,6 +46,14 @@ def test_the_archive_is_as_the_course_asks(good, tmp_path):
     assert (tmp_path / "again.tgz").read_bytes() == good.read_bytes()
 
 
+def test_pictures_are_read_back_in_order(good):
+    pixels = archive.read(good)
+    assert pixels.shape == (1000, 16, 16, 3)
+    for n, made in enumerate(faces()):
+        if n % 97 == 0:
+            assert np.abs(pixels[n].astype(int) - np.asarray(made)).mean() < 8
+
+
 def test_quality_gives_way_until_it_fits(tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "COUNT", 40)
     shots = [Image.effect_noise((64, 64), 80) for _ in range(40)]

@@ -66,8 +66,9 @@ def test_a_report_holds_everything_and_asks_nothing_of_the_network(mine, tmp_pat
     assert run(["report", str(mine), "--out", str(tmp_path / "r.html")]) == 0
     text = (tmp_path / "r.html").read_text()
     page = check_page(text)
-    assert {"Samples", "How it learned", "Curves", "Every D against every G", "Where D looks", "Is it a copy?",
-            "From picture to picture", "Settings"} <= set(page.headings)  # fmt: skip
+    assert page.headings == ["Samples", "How it learned", "Curves", "Measures", "Every D against every G",
+                             "Where D looks", "Is it a copy?", "From picture to picture", "Settings"]  # fmt: skip
+    assert "frechet[pixels]" in text
     assert "Not here" not in text
     assert "of 2 generations" in text
     assert sum(tag == "img" for tag, _ in page.tags) >= 5
@@ -88,10 +89,10 @@ def test_a_report_of_a_run_with_parts_missing_says_so(mine, tmp_path, capsys):  
     assert run(["report", str(bare), "--data", str(tmp_path / "gone")]) == 0
     text = (bare / "report.html").read_text()
     page = check_page(text)
-    assert text.count("Not here") == 7
+    assert text.count("Not here") == 8
     assert "<b>bare" not in text
     assert "has no checkpoint yet" in text
-    assert len(page.headings) == 8
+    assert len(page.headings) == 9
     assert "has no generator yet" in capsys.readouterr().err
 
 

@@ -38,7 +38,13 @@ def export(run: Path, /, *, out: Path, seed: int = 1, truncation: float | None =
 
 
 @app.command
-def check(file: Path, /, *, json_output: Annotated[bool, Parameter(name="--json", negative=())] = False) -> None:
+def check(
+    file: Path,
+    /,
+    *,
+    cascade: Path | None = None,
+    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> None:
     """Is an archive what the course asks for? Looks at every picture without unpacking to the disk.
 
     Example: leafwing homework check images.tgz
@@ -47,6 +53,8 @@ def check(file: Path, /, *, json_output: Annotated[bool, Parameter(name="--json"
     ----------
     file
         The .tgz that would be handed in.
+    cascade
+        An anime-face detector such as lbpcascade_animeface.xml: also print AFD, with the variety that belongs to it.
     json_output
         Print JSON.
     """
@@ -58,6 +66,15 @@ def check(file: Path, /, *, json_output: Annotated[bool, Parameter(name="--json"
     if found.problems:
         more = f" (and {len(found.problems) - 1} more, listed above)" if len(found.problems) > 1 else ""
         raise BadData(f"{file} is not what the course asks for: {found.problems[0]}{more}")
+    if cascade is not None and not json_output:
+        from leafwing.core.progress import counting
+        from leafwing.measure.anime import face_rate
+        from leafwing.measure.cascade import read_cascade
+
+        detector = read_cascade(cascade)
+        with counting("looking for faces") as report:
+            print(face_rate(archive.read(file), detector, progress=report))
+        print("This AFD is not the course's: its grader never named its detector.")
 
 
 @app.command

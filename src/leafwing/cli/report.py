@@ -42,6 +42,7 @@ def compare(
     runs: Annotated[list[Path], Parameter(consume_multiple=True, negative=())],
     /,
     *,
+    data: str | None = None,
     out: Path | None = None,
     json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
@@ -55,6 +56,8 @@ def compare(
     ----------
     runs
         Run folders, the first of them the one that others are set against.
+    data
+        Also measure each run against these pictures, as leafwing evaluate does.
     out
         An .html file with the table, curves and sheets.
     json_output
@@ -65,7 +68,8 @@ def compare(
     from leafwing.report import compare as comparing
 
     check_out(out, ".html")
-    found = comparing.compare([look(run, device="cpu") for run in runs])
+    opened = [look(run, data, device="cpu") for run in runs]
+    found = comparing.compare(opened, comparing.measured if data is not None else None)
     if out is not None:
         write(out, comparing.compare_page(found))
     print(json.dumps(found.as_dict(), indent=2) if json_output else "\n".join([found.text(), *written(out)]))

@@ -45,12 +45,14 @@ class Look:
         recipe: its own, with another source of data if one was asked for.
         device: where networks work.
         given: networks handed over in Python, if it was played with such.
+        data: another source of data, if one was asked for.
     """
 
     folder: Path
     recipe: Recipe
     device: torch.device
     given: Given = OURS
+    data: str | None = None
 
     @cached_property
     def store(self) -> Store:
@@ -99,7 +101,7 @@ def look(run: Path, data: str | None = None, device: str = "auto", given: Given 
     recipe = read_recipe(run)
     if data is not None:
         recipe = Recipe.from_dict(recipe.as_dict() | {"data": recipe.data.model_dump() | {"source": data}})
-    return Look(run, recipe, choose_device(device), given)
+    return Look(run, recipe, choose_device(device), given, data)
 
 
 def find_neighbours(

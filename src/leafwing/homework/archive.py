@@ -13,6 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from leafwing.core.errors import BadConfig, BadData
@@ -131,6 +133,21 @@ def check(path: Path) -> Checked:
     if set(found.sizes) - {f"{SIDE}x{SIDE}"}:
         found.remarks.append(f"the course's own pictures are {SIDE}x{SIDE}.")
     return found
+
+
+def read(path: Path) -> NDArray[np.uint8]:
+    """The pictures of an archive that :func:`check` found nothing wrong with, in their order: [1000, h, w, 3].
+
+    Raises:
+        BadData: pictures of several sizes.
+    """
+    found: dict[int, NDArray[np.uint8]] = {}
+    for name, content in members(path, Checked(str(path))):
+        with Image.open(io.BytesIO(content)) as image:
+            found[int(name.removeprefix("./").removesuffix(".jpg"))] = np.asarray(image.convert("RGB"))
+    if len({picture.shape for picture in found.values()}) > 1:
+        raise BadData(f"{path} holds pictures of several sizes: a detection rate needs one.")
+    return np.stack([found[number] for number in sorted(found)])
 
 
 def members(path: Path, found: Checked) -> Iterator[tuple[str, bytes]]:

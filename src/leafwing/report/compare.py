@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from leafwing.core.errors import BadConfig
+from leafwing.evaluation import evaluate
 from leafwing.explore.curves import column, side_by_side
 from leafwing.explore.of_run import Look
 from leafwing.report import page
@@ -169,6 +170,15 @@ def varies(key: str) -> bool:
 def played(run: Look) -> int:
     """Rounds played, by the log."""
     return int(run.rows[-1]["step"]) if run.rows else 0
+
+
+def measured(run: Look) -> Measures:
+    """What ``leafwing evaluate`` says of a run, each measure with its spread as its error."""
+    found = evaluate(str(run.folder), run.data, device=str(run.device))
+    return {
+        name: Value(line.samples.value, math.nan if line.samples.spread is None else line.samples.spread)
+        for name, line in found.measures.items()
+    }
 
 
 def values_of(group: Group, measure: Callable[[Look], Measures] | None) -> dict[str, Value]:

@@ -18,6 +18,7 @@ PARTS: dict[str, tuple[str, Part]] = {
     "samples": ("Samples", parts.samples),
     "timeline": ("How it learned", parts.timeline),
     "curves": ("Curves", parts.curves),
+    "measures": ("Measures", parts.measures),
     "rivals": ("Every D against every G", parts.rivals),
     "gaze": ("Where D looks", parts.gaze),
     "copies": ("Is it a copy?", parts.copies),

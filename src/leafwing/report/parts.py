@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -10,13 +11,17 @@ import torch
 
 from leafwing.core import pictures
 from leafwing.core.errors import BadRun
+from leafwing.evaluation import evaluate
 from leafwing.explore import heat, of_run
 from leafwing.explore.curves import charts
 from leafwing.explore.of_run import Look
 from leafwing.explore.sample import draw, generate, latents_at
 from leafwing.explore.walk import walk
 from leafwing.loading import load_generator
+from leafwing.measure.bootstrap import Measured
+from leafwing.measure.verdict import protocol_line
 from leafwing.report import page
+from leafwing.report.difference import Value
 from leafwing.run import METRICS
 from leafwing.watch.samples import read_sheet, sheets, top_row
 
@@ -26,6 +31,8 @@ SEED = 1
 """Of the pictures in a report: those of ``leafwing sample --seed 1``."""
 HALF = 540
 """Rows of pictures up to so many pixels stand two beside each other."""
+COUNT = 2000
+"""Pictures of each side that a report measures, at most: a minute or two on a CPU; `leafwing evaluate` takes more."""
 FRAMES = 6
 """Pictures between two stations of the walk."""
 
@@ -103,6 +110,23 @@ def curves(run: Look) -> str:
     ]
     warnings = "".join(f'<p class="warn">Alarm {page.text(sentence)}</p>' for sentence in said[:8])
     return page.charts(drawn) + warnings
+
+
+def measures(run: Look) -> str:
+    """How good it is, with the protocol."""
+    found = evaluate(str(run.folder), run.data, count=min(COUNT, len(run.store)), seed=SEED, device=str(run.device))
+    rows = [
+        [name, told(line.samples), told(line.data) if line.data else "", line.better, line.samples.note]
+        for name, line in found.measures.items()
+    ]
+    head = ["measure", "samples ± spread", "the data's own", "better", ""]
+    warnings = "".join(f'<p class="warn">{page.text(sentence)}</p>' for sentence in found.warnings)
+    return warnings + page.table(head, rows, protocol_line(found.protocol)) + page.paragraph(*found.hints)
+
+
+def told(measured: Measured) -> str:
+    """A number with its spread."""
+    return str(Value(measured.value, math.nan if measured.spread is None else measured.spread))
 
 
 def rivals(run: Look) -> str:
