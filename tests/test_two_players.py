@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from test_recipe import TINY
 from torch import nn
 
@@ -16,7 +17,7 @@ from leafwing import api
 from leafwing.cli.main import run
 from leafwing.core import tensors
 from leafwing.core.pictures import read_png_metadata
-from leafwing.explore import charts, gaze, heat
+from leafwing.explore import charts, gaze, heat, of_run
 from leafwing.explore.moments import Moment, moments, some_moments
 from leafwing.explore.players import Duels, above, duels
 from leafwing.game import Batch
@@ -199,3 +200,26 @@ def test_the_command_looks_into_a_run(mine, tmp_path, capsys):
     capsys.readouterr()
     assert run(["explore", "players", str(mine)]) == 0
     assert "of 2 generations" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("recipe", ["cgan", "acgan"])
+def test_conditional_players_are_told_what_was_asked_for(recipe, tmp_path):
+    """Both players, or G alone where D has to find out by itself."""
+    rng = np.random.default_rng(0)
+    for name in ("dark", "light"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for n in range(12):
+            shade = rng.integers(0, 100, (16, 16, 3)) + 150 * (name == "light")
+            Image.fromarray(shade.astype(np.uint8)).save(tmp_path / "data" / name / f"{n}.png")
+    settings = [*SMALL, "generator.width=4", "discriminator.width=4", "data.condition=folder", "watch.samples=4"]
+    settings = [s for s in settings if s != "data.count=64"]
+    api.train(tmp_path / "data", recipe, out=tmp_path / "run", steps=2, settings=settings, device="cpu")
+    opened = of_run.look(tmp_path / "run", device="cpu")
+    assert opened.reals(8).condition is not None
+    found = of_run.set_against(opened, 16)
+    assert found.steps == [0, 2]
+    assert all(0 <= value <= 1 for row in found.fooled for value in row)
+    assert of_run.gaze_sheet(opened, 2).width > 50
+    assert len(of_run.slopes(opened, 8)) == 2
+    assert len(of_run.find_neighbours(opened, 4)[1]) == 4
+    assert run(["report", str(tmp_path / "run")]) == 0

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from leafwing.core import randomness
+from leafwing.explore.players import as_told
 from leafwing.game import Batch, Variant, judge
 
 Norms: TypeAlias = list[tuple[str, float]]
@@ -36,7 +37,8 @@ def saliency(D: nn.Module, variant: Variant, batch: Batch, seed: int = 0) -> Ten
     Returns:
         [n, h, w], each map divided by its own 99th percentile: compare places, not pictures.
     """
-    device, pictures, condition = next(D.parameters()).device, batch.pictures, batch.condition
+    device, told = next(D.parameters()).device, as_told(variant, batch)
+    pictures, condition = told.pictures, told.condition
     condition = None if condition is None else condition.to(device)
     rng = randomness.stream(seed, 0, "saliency")
     was, total = D.training, torch.zeros(len(pictures), *pictures.shape[2:])

@@ -12,6 +12,7 @@ from torch import nn
 from leafwing.core import published, tensors
 from leafwing.core.disk import DISK
 from leafwing.core.errors import BadRun
+from leafwing.core.vocabulary import Vocabulary
 from leafwing.prepare import OURS, Given
 from leafwing.recipe import Recipe
 from leafwing.watch.checkpoint import PREFIX
@@ -57,11 +58,14 @@ class Cast:
         recipe: the run's.
         device: where they play.
         given: networks handed over in Python, if the run was played with such; they are copied, not changed.
+        vocabulary: what the players are told beside z, if anything.
     """
 
-    def __init__(self, recipe: Recipe, device: torch.device, given: Given = OURS) -> None:
+    def __init__(
+        self, recipe: Recipe, device: torch.device, given: Given = OURS, vocabulary: Vocabulary | None = None
+    ) -> None:
         kept = Given(copy.deepcopy(given.generator), copy.deepcopy(given.discriminator))
-        G, D = kept.build(recipe)
+        G, D = kept.build(recipe, vocabulary)
         self.G, self.D = (net.to(device).requires_grad_(False) for net in (G, D))
 
     def generator(self, moment: Moment) -> nn.Module:

@@ -15,13 +15,14 @@ from torch import Tensor
 from leafwing.core import pictures, randomness
 from leafwing.core.errors import BadConfig, BadData, BadRun
 from leafwing.core.progress import counting, say
+from leafwing.core.vocabulary import Vocabulary
 from leafwing.data import Store
 from leafwing.explore import heat
+from leafwing.explore.asked import Asking
 from leafwing.explore.charts import Line, chart
 from leafwing.explore.gaze import Norms, layer_norms, saliency
 from leafwing.explore.moments import Cast, moments, some_moments
-from leafwing.explore.players import Duels, duels, fakes_of, moved
-from leafwing.explore.sample import draw
+from leafwing.explore.players import Duels, as_told, duels, fakes_of, moved
 from leafwing.game import Batch, Variant, judge
 from leafwing.latents import Prior
 from leafwing.loading import load_generator
@@ -60,14 +61,20 @@ class Look:
         return read_store(self.recipe)
 
     @cached_property
+    def vocabulary(self) -> Vocabulary | None:
+        """What the players are told beside z; None for nothing."""
+        labels = self.store.labels if self.recipe.data.condition else None
+        return labels.vocabulary if labels else None
+
+    @cached_property
     def cast(self) -> Cast:
         """Both networks, to be dressed as at any moment."""
-        return Cast(self.recipe, self.device, self.given)
+        return Cast(self.recipe, self.device, self.given, self.vocabulary)
 
     @cached_property
     def variant(self) -> Variant:
         """The rules of the game."""
-        return self.recipe.build_variant()
+        return self.recipe.build_variant(self.vocabulary)
 
     @cached_property
     def prior(self) -> Prior:
@@ -83,7 +90,10 @@ class Look:
     def reals(self, count: int, seed: int = 0) -> Batch:
         """Training pictures drawn at random, on the CPU; fewer if there are not so many."""
         which = randomness.stream(seed, 0, "looked-at").permutation(len(self.store))[:count]
-        return Batch(neighbours.as_pictures(self.store.pictures[np.sort(which)]))
+        which = np.sort(which)
+        labels = self.store.labels if self.recipe.data.condition else None
+        told = torch.from_numpy(labels.vocabulary.encode(labels.codes[which])) if labels else None
+        return Batch(neighbours.as_pictures(self.store.pictures[which]), told)
 
 
 def look(run: Path, data: str | None = None, device: str = "auto", given: Given = OURS) -> Look:
@@ -115,7 +125,7 @@ def find_neighbours(
         say(f"{store.source} does not hold the pictures that {run.folder} was trained on: copies may be missed.")
     if len(store) < 3:
         raise BadData(f"{store.source} holds {len(store)} pictures: neighbours need at least 3.")
-    samples = torch.cat([batch.float().cpu() for _, batch in draw(G.network, G.prior, count, seed)])
+    samples = torch.cat([some.pictures.float().cpu() for some in Asking(G).draw(count, seed)])
     with counting("comparing") as report:
         found = neighbours.find(samples, store.pictures, features=features, device=run.device, progress=report)
     return found, samples
@@ -192,7 +202,8 @@ def slopes(run: Look, count: int = 64) -> dict[int, Norms]:
 
 def loss_of(variant: Variant, real: Batch, fake: Batch, D: torch.nn.Module) -> Tensor:
     """D's adversarial loss, without its penalties."""
-    return torch.stack(list(variant.d_loss(judge(D, real), judge(D, fake)).values())).sum()
+    on_real, on_fake = (judge(D, as_told(variant, batch)) for batch in (real, fake))
+    return torch.stack(list(variant.d_loss(on_real, on_fake).values())).sum()
 
 
 def both(a: Batch, b: Batch) -> Batch:

@@ -122,7 +122,7 @@ def fakes_of(G: nn.Module, z: Tensor, condition: Tensor | None, batch: int) -> B
     randomness.seed_networks(0, 0)
     device = next(G.parameters()).device
     parts = [moved(Batch(z, condition).rows(some), device) for some in even(len(z), batch)]
-    return Batch(torch.cat([call(G, *part).float().cpu() for part in parts]), condition)
+    return Batch(torch.cat([call(G, part.pictures, part.condition).float().cpu() for part in parts]), condition)
 
 
 @torch.no_grad()
@@ -130,8 +130,14 @@ def scores(D: nn.Module, variant: Variant, these: Batch, batch: int) -> Tensor:
     """D's scores of pictures, in batches and in the mode it is in: [n] on the CPU."""
     randomness.seed_networks(0, 0)
     device = next(D.parameters()).device
-    parts = [moved(these.rows(some), device) for some in even(len(these.pictures), batch)]
+    told = as_told(variant, these)
+    parts = [moved(told.rows(some), device) for some in even(len(these.pictures), batch)]
     return torch.cat([variant.score(judge(D, part)).float().cpu() for part in parts])
+
+
+def as_told(variant: Variant, batch: Batch) -> Batch:
+    """The batch as D gets it: without the condition if this D has to find out by itself."""
+    return batch if variant.d_sees_condition else Batch(batch.pictures)
 
 
 def moved(batch: Batch, device: torch.device) -> Batch:

@@ -11,7 +11,7 @@ from torch import nn
 from leafwing._version import __version__
 from leafwing.core import pictures
 from leafwing.core.progress import counting, say
-from leafwing.explore.sample import draw
+from leafwing.explore.asked import Asking
 from leafwing.homework import archive
 from leafwing.homework.course import COUNT, SIDE
 from leafwing.loading import load_generator
@@ -44,10 +44,10 @@ def export(
     def shots() -> Iterator[Image.Image]:
         with counting("drawing") as report:
             done = 0
-            for _, batch in draw(G.network, G.prior, COUNT, seed, truncation=truncation):
-                for pixels in pictures.to_uint8(batch):
+            for some in Asking(G).draw(COUNT, seed, truncation):
+                for pixels in pictures.to_uint8(some.pictures):
                     yield pictures.to_image(pixels)
-                done += len(batch)
+                done += len(some.pictures)
                 report(done, COUNT)
 
     def note(number: int) -> str:

@@ -13,9 +13,10 @@ from leafwing.core import pictures
 from leafwing.core.errors import BadRun
 from leafwing.evaluation import evaluate
 from leafwing.explore import heat, of_run
+from leafwing.explore.asked import Asking
 from leafwing.explore.curves import charts
 from leafwing.explore.of_run import Look
-from leafwing.explore.sample import draw, generate, latents_at
+from leafwing.explore.sample import generate, latents_at
 from leafwing.explore.walk import walk
 from leafwing.loading import load_generator
 from leafwing.measure.bootstrap import Measured
@@ -61,7 +62,7 @@ def summary(run: Look) -> str:
 def samples(run: Look) -> str:
     """New pictures by the averaged generator."""
     G = load_generator(run.folder, str(run.device), run.given.generator)
-    drawn = torch.cat([batch.float().cpu() for _, batch in draw(G.network, G.prior, 60, SEED)])
+    drawn = torch.cat([some.pictures.float().cpu() for some in Asking(G).draw(60, SEED)])
     size = of_run.zoom(drawn.shape[-1])
     sheet = pictures.sheet(pictures.to_uint8(drawn), columns=15, scale=size)
     step = G.card.get("step")
@@ -90,7 +91,9 @@ def walk_strip(run: Look) -> str:
     for start in range(3):
         ends = latents_at(G.prior, SEED, 2 * start, 2 * start + 2)
         path = walk(ends, 2 * FRAMES - 2).to(run.device)
-        legs.append(torch.cat([generate(G.network, z[None]).float().cpu() for z in path]))
+        asked = Asking(G).conditions(SEED, start, start + 1)
+        told = asked[0].to(run.device) if asked else None
+        legs.append(torch.cat([generate(G.network, z[None], told).float().cpu() for z in path]))
     shots = torch.cat(legs)
     strip = pictures.sheet(pictures.to_uint8(shots), columns=2 * FRAMES, scale=of_run.zoom(shots.shape[-1]))
     alt = "Three rows of twelve pictures, each changing step by step from the first to the last."
