@@ -45,7 +45,7 @@ class Row:
         seed: of the training and of the samples.
         rounds: played; 0 for the truth.
         coverage: modes, good share, divergences.
-        effective_modes: 1 / sum p_i^2 over modes, from equal pairs of good samples; None below two of them.
+        effective_modes: 1 / sum p_i^2 over modes, from equal pairs of good samples; None if there is none.
         twins: near-duplicate pairs among ``twins_of`` samples, where the world has a rule for them.
         twins_of: how many samples were compared.
     """
@@ -74,7 +74,8 @@ class Counting(Watcher):
 def row(on: str, recipe: str, seed: int, rounds: int, labels: NDArray[np.int64], modes: int) -> Row:
     """The row of these labels."""
     good = labels[labels != NO_MODE]
-    effective = support(equal_pairs(good), len(good)).size if len(good) > 1 else None
+    pairs = equal_pairs(good)
+    effective = support(pairs, len(good)).size if pairs else None
     return Row(on, recipe, seed, rounds, cover(labels, modes), effective)
 
 
