@@ -6,10 +6,14 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageFilter
+from torch import nn
 
 import leafwing
 from leafwing.cli.main import run
+from leafwing.measure import fid_weights
+from leafwing.measure.network import sha256_of
 from leafwing.worlds.faces import Faces
 
 
@@ -163,3 +167,35 @@ def test_greyscale_against_colour(pictures, faces, tmp_path, capsys):
 )
 def test_options_that_cannot_be(options, said, faces, others, capsys):
     assert said in sentence(["evaluate", faces, "--data", others, "--features", "pixels", *options], capsys)
+
+
+def test_with_the_standard_weights_it_is_called_fid(faces, others, tmp_path, monkeypatch, capsys):
+    """The file is told by its hash; a small network stands in for Inception here, its hash for the published one."""
+
+    class Small(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(3, 5)
+
+        def forward(self, x):
+            return x.mean((2, 3))
+
+        def logits(self, features):
+            return 9 * self.fc(features)
+
+    path = tmp_path / fid_weights.FILE
+    torch.save(Small().state_dict(), path)
+    for name, value in {"Inception": Small, "DIM": 3, "SIDE": 40, "SHA256": sha256_of(path)}.items():
+        monkeypatch.setattr(fid_weights, name, value)
+    asked = ["evaluate", faces, "--data", others, "--features", f"inception={path}", "--resamples", "2"]
+    assert run(asked) == 0
+    text = capsys.readouterr().out
+    assert {"fid", "kid", "inception_score", "recall[inception]"} <= {row.split()[0] for row in text.split("\n") if row}
+    assert "This is not FID" not in text
+    assert "legacy" in text
+    assert run([*asked, "--resizer", "clean", "--metrics", "fid", "kid", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found["measures"]) == ["fid[clean]", "kid[clean]"]
+    assert found["protocol"]["resizer"] == "clean"
+    path.write_bytes(path.read_bytes() + b"0")
+    assert "sha256" in sentence(asked, capsys)

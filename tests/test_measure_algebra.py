@@ -247,6 +247,13 @@ def test_one_dimensional_wasserstein_agrees_with_scipy(n, m):
     assert float(ours) == pytest.approx(stats.wasserstein_distance(x, y), rel=1e-12)
 
 
+def test_one_dimensional_wasserstein_of_unequal_sets_by_repetition():
+    """Each value of 6 repeated twice and of 4 three times are two sets of 12, whose sorted values are paired."""
+    x, y = rng(1).standard_normal((6, 3)), rng(2).standard_normal((4, 3)) ** 2
+    paired = np.abs(np.sort(np.repeat(x, 2, 0), 0) - np.sort(np.repeat(y, 3, 0), 0)).mean(0)
+    np.testing.assert_allclose(sliced.wasserstein(torch.from_numpy(x), torch.from_numpy(y)), paired, rtol=1e-12)
+
+
 def test_inception_score_of_sure_and_evenly_spread_answers_is_the_number_of_classes():
     sure = 200.0 * torch.eye(7).repeat(30, 1)
     assert score(sure, splits=1).value == pytest.approx(7)

@@ -51,6 +51,21 @@ def test_ms_ssim_of_equal_pictures_is_one_and_falls_with_noise():
         ms_ssim.similarity(x[..., :8, :8], x[..., :8, :8])
 
 
+def test_ssim_of_one_window_by_hand():
+    """11 x 11 pixels hold one window and one scale: Wang et al. 2004, Eq. 13, with Gaussian weights."""
+    made = np.random.default_rng(0)
+    x, y = made.uniform(0, 255, (2, 11, 11))
+    bell = np.exp(-((np.arange(11) - 5) ** 2) / (2 * 1.5**2))
+    w = np.outer(bell, bell) / bell.sum() ** 2
+    mx, my = (w * x).sum(), (w * y).sum()
+    vx, vy, both = (w * (x - mx) ** 2).sum(), (w * (y - my) ** 2).sum(), (w * (x - mx) * (y - my)).sum()
+    c1, c2 = 2.55**2, 7.65**2
+    truth = (2 * mx * my + c1) * (2 * both + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
+    ours = ms_ssim.similarity(*(torch.from_numpy(z)[None, None] for z in (x, y)))
+    assert float(ours) == pytest.approx(max(truth, 0), rel=1e-9)
+    assert truth > 0
+
+
 def test_sharpness_is_the_doctors_and_falls_with_blur():
     x = smooth(2)
     grey = x[:, :1].round()
