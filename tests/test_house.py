@@ -93,7 +93,7 @@ COMMANDS = ["train", "resume", "status", "sample", "interpolate", "evaluate", "d
             "data ambiguity", "zoo list", "zoo show", "demo", "demo hack", "bench train", "bench sample", "bench data",
             "bench coverage", "explore neighbours", "explore players", "explore gaze", "explore slopes",
             "explore curves", "report", "compare", "homework export", "homework check",
-            "homework thresholds"]  # fmt: skip
+            "homework thresholds", "faces"]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -149,6 +149,11 @@ BAD = {
     "homework export {tmp}/missing --out x.tgz": "no run or generator",
     "homework check {tmp}/missing": "does not exist",
     "homework check {tmp}/notes.txt": "gzipped tar",
+    "faces {tmp}/missing": "does not exist",
+    "faces world:faces --count 1": "--count 1",
+    "faces world:faces --count 4 --middle m.png": "--middle",
+    "faces world:faces --count 4 --broken m.gif": ".png",
+    "faces world:faces --count 4 --cascade {tmp}/notes.txt": "notes.txt",
 }
 
 

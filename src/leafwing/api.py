@@ -20,6 +20,7 @@ from leafwing.core import pictures
 from leafwing.core.errors import BadConfig
 from leafwing.core.progress import counting
 from leafwing.data import Report, check
+from leafwing.explore import faces as looking
 from leafwing.explore import sample as sampling
 from leafwing.explore import walk as walking
 from leafwing.explore.asked import Asking
@@ -321,6 +322,32 @@ def interpolate(
     return target
 
 
+def faces(
+    subject: str | os.PathLike[str],
+    *,
+    count: int = 2000,
+    seed: int = 0,
+    cascade: str | os.PathLike[str] | None = None,
+    broken: str | os.PathLike[str] | None = None,
+    middle: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+) -> looking.FacesReport:
+    """Drawn faces against the truth of ``world:faces``: each factor, hair x eyes, broken ones, left plus right.
+
+    Args:
+        subject: a run folder, a folder or archive of pictures, or ``"world:faces"``.
+        count: how many, at least 2.
+        seed: of the samples.
+        cascade: an LBP cascade's file, for AFD.
+        broken: a .png file for a sheet sorted from the most broken face to the best.
+        middle: a .png file for walks from left-looking to right-looking faces; they are then tested.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+    """
+    return looking.look(
+        str(subject), count=count, seed=seed, cascade=cascade, broken=broken, middle=middle, device=device
+    )
+
+
 def check_data(data: str | os.PathLike[str], *, image_size: int = 64, count: int | None = None) -> Report:
     """The dataset doctor: what is there, what is wrong with it, what would be done."""
     with counting("checking") as report:
@@ -372,6 +399,7 @@ def evaluate(
 __all__ = [
     "check_data",
     "evaluate",
+    "faces",
     "interpolate",
     "load",
     "make_recipe",

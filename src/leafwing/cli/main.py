@@ -11,7 +11,7 @@ from types import FrameType
 from cyclopts import App, CycloptsError
 
 from leafwing._version import __version__
-from leafwing.cli import bench, data, demo, draw, evaluate, explore, homework, report, train, zoo
+from leafwing.cli import bench, data, demo, draw, evaluate, explore, faces, homework, report, train, zoo
 from leafwing.core.errors import LeafwingError
 
 app = App(
@@ -31,6 +31,7 @@ app.command(explore.app)
 app.command(report.report)
 app.command(report.compare)
 app.command(homework.app)
+app.command(faces.faces)
 app.command(data.app)
 app.command(zoo.app)
 app.command(demo.app)

@@ -14,22 +14,26 @@ from leafwing.worlds.faces_draw import draw
 from leafwing.worlds.faces_factors import (
     BACKGROUNDS,
     BANGS,
+    CLOSED_EYES,
     COLOURS,
     EYE_COLOURS,
     FACTORS,
+    GLASSES,
     HAIR_COLOURS,
     HAIR_STYLES,
+    ODD_EYES,
     ORNAMENTS,
     OUTFITS,
     SKINS,
     Face,
     draw_factors,
+    shares,
 )
 from leafwing.worlds.faces_workers import draw_chunks
 
 __all__ = [
-    "BACKGROUNDS", "BANGS", "COLOURS", "EYE_COLOURS", "FACTORS", "HAIR_COLOURS", "HAIR_STYLES", "ORNAMENTS",
-    "OUTFITS", "SKINS", "Face", "Faces", "draw",
+    "BACKGROUNDS", "BANGS", "CLOSED_EYES", "COLOURS", "EYE_COLOURS", "FACTORS", "GLASSES", "HAIR_COLOURS",
+    "HAIR_STYLES", "ODD_EYES", "ORNAMENTS", "OUTFITS", "SKINS", "Face", "Faces", "draw", "shares",
 ]  # fmt: skip
 
 CHUNK = 32

@@ -179,6 +179,29 @@ GLASSES = 0.10
 """Share of faces with glasses."""
 
 
+_WEIGHTS: dict[str, tuple[float, ...]] = {
+    "skin": (4, 4, 3, 1.5, 0.8),
+    "background": (3, 4, 3, 1.5, 1.5, 2),
+    "background_colour": (4, 3, 3, 3, 3, 4, 3, 2, 1, 1),
+    "ornament": (6, 1.5, 1.5, 1),
+}
+"""How often each name comes, in the order of the names; factors that are not here have equal shares."""
+
+
+def shares(factor: str) -> dict[str, float]:
+    """How often each name of a factor is drawn; the shares sum to 1.
+
+    Args:
+        factor: one that is chosen by name, such as ``"hair_colour"``.
+
+    Raises:
+        KeyError: another one.
+    """
+    names = _CHOICES[factor]
+    weights = _WEIGHTS.get(factor, (1.0,) * len(names))
+    return {name: weight / sum(weights) for name, weight in zip(names, weights, strict=True)}
+
+
 _OTHERS = {colour: tuple(name for name in EYE_COLOURS if name != colour) for colour in EYE_COLOURS}
 
 
@@ -201,16 +224,16 @@ def draw_factors(seed: int, index: int) -> Face:
         turn=round(2 * u[4] - 1, 4),
         mouth=round(u[5], 4),
         eyes_open=_openness(u[6]),
-        skin=_pick(u[7], SKINS, (4, 4, 3, 1.5, 0.8)),
+        skin=_pick(u[7], SKINS, _WEIGHTS["skin"]),
         blush=round(u[8], 4),
         glasses=u[9] < GLASSES,
         tilt=round(_bell(u[10], u[11], 10), 3),
-        background=_pick(u[12], BACKGROUNDS, (3, 4, 3, 1.5, 1.5, 2)),
-        background_colour=_pick(u[13], COLOURS, (4, 3, 3, 3, 3, 4, 3, 2, 1, 1)),
+        background=_pick(u[12], BACKGROUNDS, _WEIGHTS["background"]),
+        background_colour=_pick(u[13], COLOURS, _WEIGHTS["background_colour"]),
         bangs=_pick(u[14], BANGS),
         outfit=_pick(u[15], OUTFITS),
         outfit_colour=_pick(u[16], COLOURS),
-        ornament=_pick(u[17], ORNAMENTS, (6, 1.5, 1.5, 1)),
+        ornament=_pick(u[17], ORNAMENTS, _WEIGHTS["ornament"]),
         hair_tone=round(2 * u[18] - 1, 4),
         parting=round(2 * u[19] - 1, 4),
         strands=round(u[20], 4),
