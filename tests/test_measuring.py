@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import leafwing
+from leafwing.cli.main import run as cli
 from leafwing.core.errors import BadConfig, BadData
 from leafwing.generator import WEIGHTS
 from leafwing.watch import measuring
@@ -43,6 +44,14 @@ def test_a_run_is_measured_on_schedule_and_keeps_a_generator_that_draws(tmp_path
     best = min(seen, key=lambda row: row[name])
     assert (card["step"], card["measured"][name]) == (best["step"], best[name])
     assert leafwing.sample(run / "best", 2, 0, tmp_path / "sheet.png").is_file()
+
+
+def test_measures_are_drawn_against_pictures_and_time(tmp_path):
+    run = play(tmp_path / "run")
+    assert cli(["explore", "curves", str(run), "--out", str(tmp_path / "curves.svg")]) == 0
+    drawn = (tmp_path / "curves.svg").read_text()
+    for words in ("Distance to the data", "Precision and recall", "real pictures shown", "minutes of training"):
+        assert words in drawn
 
 
 def test_measuring_does_not_touch_the_game(tmp_path):

@@ -182,7 +182,7 @@ def slopes(
 
 @app.command
 def curves(run: Path, /, *, out: Path) -> None:
-    """Curves of a run: how often D is right on real and on generated pictures, scores, losses, gradients.
+    """Curves of a run: what was measured, how often D is right on real and generated pictures, losses, gradients.
 
     Example: leafwing explore curves runs/mine --out curves.svg
 
@@ -196,10 +196,11 @@ def curves(run: Path, /, *, out: Path) -> None:
     from leafwing.core.errors import BadRun
     from leafwing.explore import of_run
     from leafwing.explore.charts import alone
-    from leafwing.explore.curves import charts
+    from leafwing.explore.curves import charts, measured
 
     check_out(out, ".svg")
-    drawn = charts(of_run.look(run, device="cpu").rows)
+    look = of_run.look(run, device="cpu")
+    drawn = measured(look.measures) + charts(look.rows)
     if not drawn:
         raise BadRun(f"{run} has no log yet: metrics.jsonl gets its first line after watch.log_every rounds.")
     write(out, alone(drawn))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 from leafwing.explore.charts import Line, chart
 from leafwing.watch.meter import Row
@@ -22,10 +23,14 @@ GROUPS: list[tuple[str, dict[str, str], dict[str, object]]] = [
 """Title, metric -> name in the legend, further arguments of :func:`leafwing.explore.charts.chart`."""
 
 
-def column(rows: Sequence[Row], name: str) -> tuple[list[float], list[float]]:
-    """Rounds and values of one metric, where it was logged."""
-    found = [(float(row["step"]), float(row[name])) for row in rows if isinstance(row.get(name), int | float)]
-    return [step for step, _ in found], [value for _, value in found]
+AGAINST = [("images", 1.0, "real pictures shown"), ("seconds", 60.0, "minutes of training")]
+"""What measures are drawn against: metric, unit, name."""
+
+
+def column(rows: Sequence[Row], name: str, against: str = "step", unit: float = 1.0) -> tuple[list[float], list[float]]:
+    """Rounds (or another count, in a unit) and values of one metric, where it was logged."""
+    found = [(row[against] / unit, float(row[name])) for row in rows if isinstance(row.get(name), int | float)]
+    return [place for place, _ in found], [value for _, value in found]
 
 
 def charts(rows: Sequence[Row]) -> list[str]:
@@ -34,6 +39,24 @@ def charts(rows: Sequence[Row]) -> list[str]:
     for title, names, options in GROUPS:
         lines = [Line(shown, *column(rows, name)) for name, shown in names.items()]
         drawn.append(chart(lines, title, **options))  # type: ignore[arg-type]
+    return [svg for svg in drawn if svg]
+
+
+def measured(rows: Sequence[Row]) -> list[str]:
+    """An ``<svg>`` for the distance and one for precision and recall, each against pictures shown and against time.
+
+    Args:
+        rows: of ``measures.jsonl`` (`leafwing.watch.measuring`).
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    groups = [
+        ("Distance to the data (0 is best)", [name for name in names if name.startswith("kernel[")], None),
+        ("Precision and recall", [name for name in names if name.startswith(("precision[", "recall["))], (0.0, 1.0)),
+    ]
+    drawn = []
+    for (title, shown, y_range), (against, unit, x_title) in product(groups, AGAINST):
+        lines = [Line(name, *column(rows, name, against, unit)) for name in shown]
+        drawn.append(chart(lines, title, x_title=x_title, y_range=y_range))
     return [svg for svg in drawn if svg]
 
 

@@ -30,7 +30,7 @@ from leafwing.measure import neighbours
 from leafwing.measure.neighbours import Features, Neighbours
 from leafwing.prepare import OURS, Given, choose_device, read_store
 from leafwing.recipe import Recipe
-from leafwing.run import METRICS, read_recipe
+from leafwing.run import MEASURES, METRICS, read_recipe
 from leafwing.watch.meter import Row, read_rows
 
 LARGE = 64
@@ -85,6 +85,12 @@ class Look:
     def rows(self) -> list[Row]:
         """The lines of its log; none if there is no log."""
         path = self.folder / METRICS
+        return read_rows(path) if path.exists() else []
+
+    @cached_property
+    def measures(self) -> list[Row]:
+        """The lines of ``measures.jsonl``, oldest first; none where the recipe does not measure."""
+        path = self.folder / MEASURES
         return read_rows(path) if path.exists() else []
 
     def reals(self, count: int, seed: int = 0) -> Batch:

@@ -14,7 +14,7 @@ from leafwing.core.errors import BadRun
 from leafwing.evaluation import evaluate
 from leafwing.explore import heat, of_run
 from leafwing.explore.asked import Asking
-from leafwing.explore.curves import charts
+from leafwing.explore.curves import charts, measured
 from leafwing.explore.of_run import Look
 from leafwing.explore.sample import generate, latents_at
 from leafwing.explore.walk import walk
@@ -112,7 +112,7 @@ def curves(run: Look) -> str:
         if alarm.get("on")
     ]
     warnings = "".join(f'<p class="warn">Alarm {page.text(sentence)}</p>' for sentence in said[:8])
-    return page.charts(drawn) + warnings
+    return page.charts([*measured(run.measures), *drawn]) + warnings
 
 
 def measures(run: Look) -> str:
