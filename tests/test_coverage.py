@@ -193,7 +193,8 @@ def test_equal_seeds_give_equal_rows_and_the_table_shows_the_spread(capsys):
     assert [r["seed"] for r in one["rows"]] == [0, 0, 1]
     short = "--on ring-8 --recipe r3gan --steps 2 --samples 50 --seeds 2 --width 8"
     assert run(["bench", "coverage", *short.split()]) == 0
-    said = capsys.readouterr().out
+    said, progress = capsys.readouterr()
+    assert progress.count("of 8, good") == 2, "every row as soon as it is known"
     assert "8 of 8" in said
     assert " +- " in said
     assert "PacGAN" in said

@@ -90,7 +90,15 @@ def on_points(plan: Plan, recipes: dict[str, Recipe], mixture: Mixture, device: 
                 row, points = coverage.measure_points(name, fitted, mixture, plan.width, device, count, report)
             if plan.out:
                 save_scatter(points, mixture, plan.out / f"{mixture.name}-{Path(name).stem}-{seed}.png")
+            say(told(row))
             yield row
+
+
+def told(row: Row) -> str:
+    """A row in a line, said as soon as it is known: a bench that is stopped has not worked for nothing."""
+    found = row.coverage
+    kl = "none" if found.kl is None else f"{found.kl:.3f}"
+    return f"{row.on}: {row.recipe}, seed {row.seed}: {found.hit} of {found.modes}, good {found.good:.3f}, KL {kl}"
 
 
 def on_stacked(plan: Plan, recipes: dict[str, Recipe], digits: Stacked, device: torch.device) -> Iterator[Row]:
@@ -105,4 +113,5 @@ def on_stacked(plan: Plan, recipes: dict[str, Recipe], digits: Stacked, device: 
                 row, sheet = digits.measure(name, fitted, count, device, report)
             if plan.out:
                 save_sheet(sheet, plan.out / f"{STACKED}-{Path(name).stem}-{seed}.png")
+            say(told(row))
             yield row
