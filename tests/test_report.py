@@ -123,6 +123,7 @@ def test_the_end_of_a_curve_and_how_steady_it_is():
     assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(1 / 10, rel=0.1)
     assert end_of([5.0] * 100) == Value(5.0, 0.0, 4)
     assert math.isnan(end_of([1.0, 2.0]).error)
+    assert end_of([9.0] * 15 + [5.0] * 10) == Value(5.0, 0.0, 4), "25 rows: the last 10"
     assert str(Value(0.12345, 0.01)) == "0.1235 ± 0.01"
 
 

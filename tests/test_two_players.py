@@ -160,6 +160,7 @@ def test_charts_are_sound_and_leave_out_what_is_no_number():
     assert len(points[0].attrib["points"].split()) == 4
     assert "a <b> from 0.1 to 0.5" in drawn.attrib["aria-label"]
     assert charts.chart([charts.Line("x", [1], [nan])], "empty") == ""
+    assert "--s1" in charts.chart(lines[::-1], "each keeps its colour").split("polyline")[1]
     many = charts.sound(charts.Line("long", range(10_000), range(10_000)))
     assert len(many) <= charts.MOST
     assert sum(y for _, y in many) / len(many) == pytest.approx(4999.5, rel=0.01)

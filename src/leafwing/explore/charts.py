@@ -128,23 +128,23 @@ def chart(
     Returns:
         ``""`` when there is nothing to draw.
     """
-    drawn = [(line, sound(line, log_x, log_y)) for line in lines]
-    drawn = [(line, points) for line, points in drawn if points]
+    drawn = [(number, line, sound(line, log_x, log_y)) for number, line in enumerate(lines)]
+    drawn = [(number, line, points) for number, line, points in drawn if points]  # each keeps its colour
     if not drawn:
         return ""
-    xs = [x for _, points in drawn for x, _ in points]
-    ys = [y for _, points in drawn for _, y in points]
+    xs = [x for _, _, points in drawn for x, _ in points]
+    ys = [y for _, _, points in drawn for _, y in points]
     x_axis = Axis(*(span(xs, log_x, room=False) if not x_names else (-0.3, len(x_names) - 0.7)), log_x, x_names)
     y_axis = Axis(*(y_range or span(ys, log_y)), log_y)
-    said = "; ".join(f"{line.name} from {short(p[0][1])} to {short(p[-1][1])}" for line, p in drawn)
+    said = "; ".join(f"{line.name} from {short(p[0][1])} to {short(p[-1][1])}" for _, line, p in drawn)
     label = html.escape(f"{title}: {said}", quote=True)
     parts = [
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}" '
         'xmlns="http://www.w3.org/2000/svg">',
         f'<text class="name" x="{LEFT}" y="16">{html.escape(title)}</text>',
-        *legend([line.name for line, _ in drawn]),
+        *legend([(number, line.name) for number, line, _ in drawn]),
         *frame(x_axis, y_axis, x_title),
-        *(path(points, number, x_axis, y_axis) for number, (_, points) in enumerate(drawn)),
+        *(path(points, number, x_axis, y_axis) for number, _, points in drawn),
         "</svg>",
     ]
     return "\n".join(parts)
@@ -160,10 +160,10 @@ def down(y: float) -> float:
     return TOP + (1 - y) * (HEIGHT - TOP - BOTTOM)
 
 
-def legend(names: Sequence[str]) -> list[str]:
+def legend(names: Sequence[tuple[int, str]]) -> list[str]:
     """Coloured names in a row under the title."""
     parts, x = [], float(LEFT)
-    for number, name in enumerate(names):
+    for number, name in names:
         parts.append(
             f'<line x1="{x:.0f}" x2="{x + 16:.0f}" y1="31" y2="31" style="stroke:var(--s{number % 8})"/>'
             f'<text x="{x + 21:.0f}" y="35">{html.escape(name)}</text>'

@@ -143,10 +143,15 @@ def compare(runs: Sequence[Look], measure: Callable[[Look], Measures] | None = N
         group.values = values_of(group, measure)
     settings = [flat(group.runs[0].recipe.as_dict()) for group in groups]
     keys = sorted({key for table in settings for key in table})
-    differ = {key: [str(table.get(key, "-")) for table in settings] for key in keys if key != "title"}
+    differ = {key: [plain(table.get(key, "-")) for table in settings] for key in keys if key != "title"}
     differ = {key: values for key, values in differ.items() if len(set(values)) > 1 and not varies(key)}
     names = [name for group in groups for name in group.values]
     return Comparison(groups, differ, list(dict.fromkeys(names)))
+
+
+def plain(value: Any) -> str:
+    """A setting as a person would write it."""
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list | tuple) else str(value)
 
 
 def grouped(runs: Sequence[Look]) -> list[Group]:

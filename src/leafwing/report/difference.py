@@ -53,13 +53,14 @@ def over_seeds(values: Sequence[float]) -> Value:
 
 
 def end_of(values: Sequence[float]) -> Value:
-    """The mean of a curve's last fifth, its error from the means of :data:`BATCHES` stretches of it.
+    """The mean of a curve's last fifth (at least 10 rows), its error from the means of :data:`BATCHES` parts of it.
 
     Batch means: Schmeiser 1982, "Batch size effects in the analysis of simulation output". This tells how steady one
     run is, not how another seed would end.
     """
-    last = list(values[-max(BATCHES, len(values) // 5) :])
-    if len(last) < 2 * BATCHES:
+    last = list(values[-max(2 * BATCHES, len(values) // 5) :])
+    if len(values) < 4 * BATCHES:  # all of it, or nearly: the beginning is no part of the end
+        last = last[-BATCHES:]
         return Value(sum(last) / len(last))
     size = len(last) // BATCHES
     return over_seeds([sum(last[i * size : (i + 1) * size]) / size for i in range(BATCHES)])
