@@ -24,6 +24,7 @@ from test_run import SETTINGS, fingerprint, pictures  # noqa: F401
 from leafwing import api
 from leafwing.cli.main import catch_signals
 from leafwing.cli.main import run as command
+from leafwing.core import housekeeping
 from leafwing.recipe import Recipe
 from leafwing.watch.meter import read_rows
 
@@ -130,6 +131,17 @@ def recipe_for(pictures: Path) -> Recipe:  # noqa: F811
 def test_rel_r1_one_hundred_random_kills_lose_nothing(pictures, room):  # noqa: F811
     """0 of 100: with 95 % confidence less than 3 % of kills lose a run, more than an interval, or one bit."""
     shoot(recipe_for(pictures), room, 100)
+
+
+def test_rel_r1_a_kill_between_saving_and_deleting_leaves_nothing_for_ever(room, pictures, monkeypatch):  # noqa: F811
+    """The last save of a run was whole, and the trainer died before it deleted the oldest: the next start does."""
+    with monkeypatch.context() as dead:
+        dead.setattr(housekeeping, "prune", lambda *args, **options: None)
+        api.train(pictures, out=room / "run", steps=9, settings=[*WISHES, "train.precision=fp32"])
+    left = sorted(p.name for p in (room / "run" / "checkpoints").iterdir())
+    assert len(left) > 2
+    api.resume(room / "run")
+    assert sorted(p.name for p in (room / "run" / "checkpoints").iterdir()) == left[-2:]
 
 
 @pytest.mark.proof

@@ -114,9 +114,10 @@ class Checkpoints(Watcher):
         self._published: set[str] = set()
 
     def start(self, training: Training) -> None:
-        """Clear away what a killed trainer left half-written."""
+        """Clear away what a killed trainer left half-written, or had no time to delete."""
         self.folder.mkdir(parents=True, exist_ok=True)
         housekeeping.sweep(self.folder, disk=self.disk)
+        housekeeping.prune(self.folder, PREFIX, self.keep, disk=self.disk)
         self._saved = training.step if training.step else -1
 
     def after_round(self, training: Training, log: Terms) -> None:
