@@ -18,14 +18,14 @@ from leafwing.core.pictures import read_png_metadata
 ROOT = Path(leafwing.__file__).parent
 LEVELS = [
     {"core", "_version"},
-    {"latents", "fusion", "losses", "augment", "worlds", "data", "optimizers", "freeze"},
+    {"latents", "fusion", "losses", "augment", "worlds", "data", "optimizers", "freeze", "zoo"},
     {"measure"},
     {"game"},
     {"variants", "networks"},
     {"training", "generator", "contract", "graphs"},
     {"watch"},
-    {"recipe", "zoo"},
-    {"prepare"},
+    {"recipe"},
+    {"prepare", "explain"},
     {"loading", "estimate"},
     {"run"},
     {"explore", "exchange"},
@@ -90,7 +90,8 @@ def test_help_does_not_import_torch():
 
 
 COMMANDS = ["train", "resume", "status", "sample", "interpolate", "evaluate", "data check", "data build", "data render",
-            "data ambiguity", "zoo list", "zoo show", "demo", "demo hack", "bench train", "bench sample", "bench data",
+            "data ambiguity", "zoo list", "zoo search", "zoo show", "zoo like",
+            "demo", "demo hack", "bench train", "bench sample", "bench data",
             "bench coverage", "explore neighbours", "explore players", "explore gaze", "explore slopes",
             "explore curves", "report", "compare", "homework export", "homework check",
             "homework thresholds", "faces"]  # fmt: skip
@@ -141,6 +142,13 @@ BAD = {
     "data render faces --count 1 --image-size 4 --out {tmp}/m": "16",
     "data render faces --count 1 --out {tmp}/texts": "not empty",
     "zoo show nothing": "nothing",
+    "zoo show wgann": "'WGAN'",
+    "zoo show watergan --toml": "zoo like",
+    "zoo like nothing": "nothing",
+    "zoo search": "at least one word",
+    "zoo search quantum chess": "quantum chess",
+    "zoo list --year 2019": "2014 to 2018",
+    "zoo list --letter Sg": "one letter",
     "explore players {tmp}/missing": "does not exist",
     "explore neighbours {tmp}/empty": "not a run folder",
     "explore curves {tmp}/empty --out x.jpg": ".svg",

@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,6 +26,7 @@ from leafwing.game import Variant
 from leafwing.networks import GIVEN, discriminators, generators
 from leafwing.optimizers import OptimizerSettings
 from leafwing.variants import variants
+from leafwing.zoo import shipped as shipped
 
 
 def one_or_more(value: Any) -> Any:
@@ -326,12 +326,6 @@ def build(section: str, part: Part, **facts: Any) -> Any:
     if section in ("generator", "discriminator") and not isinstance(made, nn.Module):
         raise BadConfig(f"{section} {part.name!r} cannot be: it is no torch.nn.Module.")
     return made
-
-
-def shipped() -> dict[str, Path]:
-    """The recipes that come with the package, by name."""
-    folder = Path(str(files("leafwing.zoo")))
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
 def load_recipe(name_or_file: str, overrides: Iterable[str] = (), check: bool = True) -> Recipe:

@@ -1,0 +1,78 @@
+"""What a recipe is, in words: its formulas, its settings with defaults and sources, what to expect.
+
+Nothing here is written twice: formulas are docstrings of losses (`formulas`), settings are those of the parts
+(`settings`), expectations are the first lines of the recipe's file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from leafwing.explain.formulas import Formula, formulas_of
+from leafwing.explain.settings import Section, Setting, sections_of
+from leafwing.explain.words import folded, written
+from leafwing.recipe import Recipe
+from leafwing.zoo import shipped
+
+
+@dataclass(frozen=True)
+class Explained:
+    """All that is known of a recipe before it is played."""
+
+    name: str
+    title: str
+    expect: str
+    d_terms: tuple[str, ...]
+    d_formulas: tuple[Formula, ...]
+    g_terms: tuple[str, ...]
+    g_formulas: tuple[Formula, ...]
+    sections: tuple[Section, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return asdict(self)
+
+
+def explain(name: str, recipe: Recipe) -> Explained:
+    """Everything about a recipe; ``name`` is a shipped one's, or a file."""
+    return Explained(name, recipe.title, expectations(name), *formulas_of(recipe), sections_of(recipe))
+
+
+def expectations(name: str) -> str:
+    """The comment that a recipe's file begins with."""
+    path = shipped().get(name, Path(name))
+    lines = []
+    for line in path.read_text(encoding="utf-8-sig").splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("# ").rstrip())
+    return " ".join(lines)
+
+
+def as_text(told: Explained) -> str:
+    """For a terminal."""
+    lines = [f"{told.name}: {told.title}", "", *folded(told.expect, "  "), ""]
+    for who, terms, formulas in (("D", told.d_terms, told.d_formulas), ("G", told.g_terms, told.g_formulas)):
+        lines.append(f"{who} minimises {' + '.join(terms) or 'a choice of these, depending on the settings'}")
+        for formula in formulas:
+            lines += [f"  {formula.name}", *folded(formula.text, "    ")]
+        lines.append("")
+    lines.append("Settings: value here (default, where it is another). Change: --set section.key=value")
+    for section in told.sections:
+        part = f" {section.part}" if section.part else ""
+        lines += [
+            "",
+            *folded(f"[{section.name}]{part}: {section.about}" if section.about else f"[{section.name}]{part}"),
+        ]
+        lines += folded(f"Source: {section.source}", "  ") if section.source else []
+        for setting in section.settings:
+            lines += folded(f"{setting.name} = {value_of(setting)}  {setting.text}", "  ", "      ")
+    return "\n".join(lines)
+
+
+def value_of(setting: Setting) -> str:
+    """A value and, where it differs, its default."""
+    other = setting.default is not None and setting.value != setting.default
+    return written(setting.value) + (f" (default {written(setting.default)})" if other else "")

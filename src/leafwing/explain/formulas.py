@@ -1,0 +1,140 @@
+"""The formulas of a recipe: docstrings of the losses that its rules really call when they are played once."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from leafwing import losses
+from leafwing.core.errors import LeafwingError
+from leafwing.core.randomness import stream
+from leafwing.explain.words import plain
+from leafwing.game import Batch, Terms, Variant
+from leafwing.losses import penalties
+from leafwing.recipe import REGISTRIES, Recipe
+
+LOSSES = Path(str(losses.__file__)).parent
+MACHINERY = {"analytic.py", "known.py", "piecewise.py", "score_and_slope", "input_gradient"}
+"""Files and functions among the losses that compute gradients and hold no formula of a game."""
+BY_TERM = {"r1": penalties.zero_centred, "r2": penalties.zero_centred}
+"""Penalties that may be computed another way than by the function that says what they are."""
+
+
+@dataclass(frozen=True)
+class Formula:
+    """One loss or penalty: the function and what its docstring says."""
+
+    name: str
+    text: str
+
+
+def formulas_of(recipe: Recipe) -> tuple[tuple[str, ...], tuple[Formula, ...], tuple[str, ...], tuple[Formula, ...]]:
+    """Terms and formulas of D, terms and formulas of G: as played, or else all that the rules' source names."""
+    try:
+        return played(recipe)
+    except LeafwingError:
+        raise
+    except Exception:  # rules that ask more of D than the stand-in has
+        every = named_in_source(recipe)
+        return (), every, (), every
+
+
+def played(recipe: Recipe) -> tuple[tuple[str, ...], tuple[Formula, ...], tuple[str, ...], tuple[Formula, ...]]:
+    """Play the recipe's rules once, with the smallest D on 4 pictures, and listen which losses they call."""
+    vocabulary = recipe.stand_in() if recipe.data.condition else None
+    rules: Variant = recipe.build_variant(vocabulary)
+    rules.set_schedule(0)
+    pictures = torch.linspace(-1, 1, 4 * 4).reshape(4, 1, 2, 2)
+    z = recipe.build_prior().sample(4, stream(0, 0, "explain"))
+    asked = torch.eye(vocabulary.size)[[0, 1, 0, 1]] if vocabulary else None
+    wrong = asked.flip(0) if asked is not None and rules.wants_wrong else None
+    D, real, fake = StandIn(rules.d_outputs), Batch(pictures, asked, wrong), Batch(-pictures, asked, z=z)
+    with Listening(rules) as to_d:
+        d_terms, _, _ = rules.d_terms(D, real, fake, 0)
+    with Listening(rules) as to_g:
+        g_terms = rules.g_terms(D, real, fake)
+    return tuple(d_terms), to_d.formulas(d_terms), tuple(g_terms), to_g.formulas(g_terms)
+
+
+def named_in_source(recipe: Recipe) -> tuple[Formula, ...]:
+    """Every function of `leafwing.losses` that the file of the rules names, whatever the settings choose."""
+    source = inspect.getsource(inspect.getmodule(REGISTRIES["variant"].get(recipe.variant.name)))  # type: ignore[arg-type]
+    found: dict[str, Formula] = {}
+    for module, name in re.findall(r"\b(adversarial|penalties)\.(\w+)", source):
+        function = getattr(importlib.import_module(f"leafwing.losses.{module}"), name, None)
+        if function is not None:
+            found[name] = Formula(name, plain(inspect.getdoc(function) or ""))
+    return tuple(found.values())
+
+
+class StandIn(nn.Module):
+    """The smallest D: one linear map of the pixels, deaf to conditions."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.outputs = outputs
+        self.layer = nn.Linear(4, outputs)
+
+    def forward(self, pictures: Tensor, condition: Tensor | None = None) -> Tensor:
+        """[n, 1, 2, 2] -> [n] or [n, outputs]."""
+        verdicts: Tensor = self.layer(pictures.flatten(1))
+        return verdicts[:, 0] if self.outputs == 1 else verdicts
+
+
+class Listening:
+    """While it listens, it notes which losses are called: functions of `leafwing.losses`, and the rules' own methods.
+
+    Of nested losses only the outermost is noted; a method of the rules only if it calls no loss itself.
+
+    Args:
+        rules: what is played; methods that every variant has are no formulas.
+    """
+
+    def __init__(self, rules: Variant) -> None:
+        self.heard: dict[str, Any] = {}
+        self.inside: list[tuple[str, bool]] = []  # names of the losses being computed, and whether each is a method
+        self.own = {name for name in dir(type(rules)) if not name.startswith("_")} - set(dir(Variant))
+        self.rules = rules
+
+    def __enter__(self) -> Listening:
+        self.before = sys.getprofile()
+        sys.setprofile(self.note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(self.before)
+
+    def note(self, frame: FrameType, event: str, _: Any) -> None:
+        """Called by Python at each call and return."""
+        name, file = frame.f_code.co_name, Path(frame.f_code.co_filename)
+        method = name in self.own and frame.f_locals.get("self") is self.rules
+        of_losses = file.parent == LOSSES and "<" not in name and not MACHINERY & {file.name, name}
+        if event not in ("call", "return") or not (method or of_losses):
+            return
+        if event == "return":
+            self.inside.pop()
+        elif method:
+            self.heard.setdefault(name, getattr(self.rules, name))
+            self.inside.append((name, True))
+        else:
+            if all(is_method for _, is_method in self.inside):
+                self.heard.setdefault(name, frame.f_globals.get(name))
+            for outer, is_method in self.inside:
+                if is_method:
+                    self.heard.pop(outer, None)
+            self.inside.append((name, False))
+
+    def formulas(self, terms: Terms) -> tuple[Formula, ...]:
+        """What was heard, in order, and penalties among the terms that were found another way."""
+        known = {BY_TERM[term].__name__: BY_TERM[term] for term in terms if term in BY_TERM}
+        told = self.heard | known
+        return tuple(Formula(name, plain(inspect.getdoc(function) or "")) for name, function in told.items())

@@ -1,0 +1,252 @@
+"""The index of names (R27 to R30), starts for what is not here, and the page of each recipe (issue 5, item 9)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+
+import pytest
+
+from leafwing.cli.main import run
+from leafwing.core.errors import BadConfig
+from leafwing.explain import as_text, explain
+from leafwing.explain.words import plain
+from leafwing.losses import adversarial, penalties
+from leafwing.recipe import FILE, load_recipe, shipped
+from leafwing.zoo import families, names
+
+SGANS = ["1611.08207", "1612.04357", "1703.05502", "1712.02330", "1804.04366", "1807.07144"]
+
+
+def out_of(capsys, *arguments: str) -> str:
+    assert run(["zoo", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def test_the_index_is_the_zoo_of_october_2018():
+    """R27, B4: 501 names, by year as counted in the original file; every row whole."""
+    assert names.years() == {2014: 2, 2015: 4, 2016: 48, 2017: 226, 2018: 221}
+    assert len(names.index()) == 501
+    for one in names.index():
+        assert 1 <= one.month <= 12
+        assert one.link.startswith("http")
+        assert all(text == " ".join(text.split()) and text for text in (one.name, one.title))
+    assert sum(one.arxiv is None for one in names.index()) == 5, "papers elsewhere"
+    assert [one.name for one in names.find("https://arxiv.org/abs/1406.2661v1")] == ["GAN"]
+
+
+def test_the_index_carries_its_licence():
+    licence = names.files("leafwing.zoo").joinpath("index", "LICENSE").read_text(encoding="utf-8")
+    assert "MIT License" in licence
+    assert "Avinash Hindupur" in licence
+
+
+def test_sgan_is_six_gans_and_none_is_picked(capsys):
+    """R28."""
+    out = out_of(capsys, "show", "sgan")
+    assert out.startswith("6 GANs answer to 'sgan'. Which one?")
+    assert [number for number in SGANS if number in out] == SGANS
+    told = json.loads(out_of(capsys, "show", "SGAN", "--json"))
+    assert [one["arxiv"] for one in told["names"]] == SGANS
+    assert "Which one" not in out_of(capsys, "show", "1712.02330")
+
+
+@pytest.mark.parametrize(("name", "count"), [("VGAN", 3), ("tgan", 3), ("ac-gan", 4), ("SeGAN", 3)])
+def test_other_collisions_ask_too(name, count, capsys):
+    assert out_of(capsys, "show", name).startswith(f"{count} GANs answer to {name!r}. Which one?")
+
+
+def test_a_recipe_among_namesakes_is_marked_before_its_page(capsys):
+    out = out_of(capsys, "show", "acgan")
+    assert "1610.09585  AC-GAN" in out
+    assert out.index("[recipe acgan]") < out.index("D minimises")
+    assert "1712.06951" in out, "hiding information is another ACGAN"
+
+
+@pytest.mark.parametrize("name", ["alpha-gan", "α-GAN", "Alpha GAN", "1706.04987"])
+def test_alpha_gan_carries_its_naming_note(name, capsys):
+    """R29."""
+    out = out_of(capsys, "show", name)
+    assert all(word in out for word in ("Greek", "AEGAN", "AGAN", "1706.04987"))
+
+
+def test_names_are_listed_from_a_to_z(capsys):
+    """R30: the letters share the index out, Greek ones as they are spelled."""
+    letters = Counter(names.key(one.name)[0] for one in names.index())
+    assert sum(len(names.listed(letter=letter)) for letter in letters) == 501
+    a = [one.name for one in names.listed(letter="A")]
+    assert "α-GAN" in a
+    assert names.listed(letter="α") == names.listed(letter="a")
+    s = [names.key(one.name) for one in names.listed(2017, "s")]
+    assert s == sorted(s)
+    assert {one.year for one in names.listed(2017, "s")} == {2017}
+    assert "SalGAN" in out_of(capsys, "list", "--year", "2017", "--letter", "S")
+
+
+def test_list_names_recipes_first_and_counts_the_index(capsys):
+    out = out_of(capsys, "list")
+    assert [line.split()[0] for line in out.splitlines()[: len(shipped())]] == list(shipped())
+    assert "501 GANs: 2 of 2014, 4 of 2015, 48 of 2016, 226 of 2017, 221 of 2018" in out
+    told = json.loads(out_of(capsys, "list", "--json"))
+    assert told["count"] == 501
+    assert {one["name"] for one in told["recipes"]} == set(shipped())
+
+
+def test_the_index_is_read_without_torch():
+    code = "import sys; from leafwing.cli.main import run; run(['zoo', 'show', 'sgan']); run(['zoo', 'list'])"
+    code += "; run(['zoo', 'like', 'sgan']); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_every_word_narrows_the_search(capsys):
+    both, one = names.search(["wasserstein", "image"]), names.search(["wasserstein"])
+    assert set(both) < set(one)
+    assert all("wasser" in found.title.lower() for found in one)
+    assert "WGAN-GP" in [found.name for found in names.search(["wgan gp"])]
+    assert [found["name"] for found in json.loads(out_of(capsys, "search", "1704.00028", "--json"))["names"]] == [
+        "WGAN-GP"
+    ]
+
+
+def test_ours_are_papers_of_the_index_and_only_shipped_ones_are_marked():
+    assert set(names.OURS) <= {one.id for one in names.index()}
+    assert len(set(names.OURS.values())) == len(names.OURS)
+    marked = {one.recipe for one in names.index()} - {None}
+    assert {"dcgan", "gan-2014", "cgan", "acgan"} <= marked <= set(shipped())
+
+
+def test_starts_are_recipes_that_can_be_trained(capsys):
+    """Every start of the table, for all 501, is a shipped recipe whose settings exist and build."""
+    starts = {one: families.like(one) for one in names.index()}
+    for recipe, settings in {(start.recipe, start.settings) for start in starts.values() if start.recipe}:
+        load_recipe(recipe, settings)
+    assert {family.recipes[-1] for family in families.FAMILIES if not family.settings} <= {
+        *shipped(), *names.OURS.values()
+    }  # fmt: skip
+    assert all(start.recipe or not start.ideas for start in starts.values())
+
+
+def like(name: str) -> families.Start:
+    (one,) = names.find(name)
+    return families.like(one)
+
+
+def test_starts_are_honest(capsys):
+    assert like("1610.09585") == families.Start("acgan", (), ("the very paper",), ())
+    assert like("IcGAN").recipe == "cgan"
+    assert like("RaGAN").recipe == "r3gan"
+    assert like("B-DCGAN").recipe == "dcgan"
+    assert like("SeqGAN").recipe is None
+    assert "words or sequences" in like("SeqGAN").gaps
+    assert "things in three dimensions" in like("3D-GAN").gaps
+    assert not like("TextureGAN").gaps or "words or sequences" not in like("TextureGAN").gaps
+    assert "pictures made from pictures" in like("Conditional cycleGAN").gaps, "a start, and what is missing"
+    assert "Nothing here is near." in out_of(capsys, "like", "seqgan")
+    told = json.loads(out_of(capsys, "like", "sgan", "--json"))
+    assert len(told) == 6
+    assert out_of(capsys, "like", "r3gan").strip().endswith("leafwing train --recipe r3gan")
+
+
+def test_a_known_idea_without_a_recipe_yet_is_said(monkeypatch):
+    monkeypatch.setattr(families, "shipped", lambda: {"dcgan": None})
+    start = like("RWGAN")
+    assert (start.recipe, start.absent) == (None, ("the Wasserstein distance, D as a critic",))
+    monkeypatch.setattr(families, "shipped", lambda: {"wgan": None})
+    assert like("RWGAN").recipe == "wgan"
+
+
+@pytest.mark.parametrize("recipe", sorted(shipped()))
+def test_every_recipe_explains_itself(recipe):
+    """Terms are those its game plays; each formula has words; every setting of its file is there with its value."""
+    told = explain(recipe, load_recipe(recipe))
+    assert told.expect
+    assert told.d_formulas
+    assert told.g_formulas
+    assert all(formula.text for formula in told.d_formulas + told.g_formulas)
+    shown = {section.name: {one.name: one.value for one in section.settings} for section in told.sections}
+    written = tomllib.loads(shipped()[recipe].read_text(encoding="utf-8"))
+    written |= {f"optimizer.{who}": table for who, table in written.pop("optimizer", {}).items()}
+    for table, values in written.items():
+        if table == "title":
+            continue
+        for key, value in values.items():
+            if key != "name" or table.startswith("optimizer"):
+                found = shown[table][key]
+                assert (list(found) if isinstance(found, tuple) else found) == value
+    assert all(section.source for section in told.sections if section.name == "variant")
+    text = as_text(told)
+    assert max(map(len, text.splitlines())) <= 120
+    assert "$" not in text
+    assert "\\" not in text
+
+
+def heard(recipe: str, *settings: str) -> tuple[list[str], list[str]]:
+    told = explain(recipe, load_recipe(recipe, settings))
+    return [one.name for one in told.d_formulas], [one.name for one in told.g_formulas]
+
+
+def test_formulas_are_those_of_the_settings():
+    """Another judge, another formula: nothing is copied by hand."""
+    assert heard("dcgan") == (["logistic_d"], ["nonsaturating_g"])
+    assert heard("dcgan", "variant.judge=regression") == (["squares_d"], ["squares_g"])
+    assert heard("dcgan", "variant.g_objective=minimax") == (["logistic_d"], ["minimax_g"])
+    assert heard("faces") == (["logistic_d", "zero_centred"], ["nonsaturating_g"])
+    assert heard("r3gan") == (["relativistic_d", "zero_centred"], ["relativistic_g"])
+    assert heard("r3gan", "variant.gradient=autograd") == heard("r3gan")
+    assert heard("acgan") == (["logistic_d", "misread", "zero_centred"], ["nonsaturating_g", "misread"])
+    told = explain("faces", load_recipe("faces"))
+    assert told.d_terms == ("adversarial", "r1")
+    assert told.d_formulas[0].text == plain(adversarial.logistic_d.__doc__)
+    assert "‖∇_x D(x)‖" in told.d_formulas[1].text
+    assert "1801.04406" in plain(penalties.zero_centred.__doc__)
+
+
+def test_settings_show_value_default_and_meaning(capsys):
+    told = explain("faces", load_recipe("faces", ["train.batch=7"]))
+    (train,) = [section for section in told.sections if section.name == "train"]
+    (batch,) = [setting for setting in train.settings if setting.name == "batch"]
+    assert (batch.value, batch.default, batch.text) == (7, 64, "Pictures a turn.")
+    assert "batch = 7 (default 64)  Pictures a turn." in as_text(told)
+    (G,) = [section for section in told.sections if section.name == "generator"]
+    assert all(setting.text for setting in G.settings), "from the class's Args"
+    assert "1511.06434" in out_of(capsys, "show", "dcgan")
+
+
+def test_a_recipe_as_a_file(tmp_path, capsys):
+    """`--toml` gives a file that trains the same; a file is explained like a shipped one."""
+    mine = tmp_path / "mine.toml"
+    mine.write_text("# Mine: something.\n" + out_of(capsys, "show", "faces", "--toml"), encoding="utf-8")
+    assert load_recipe(str(mine)) == load_recipe("faces")
+    assert "  Mine: something." in out_of(capsys, "show", str(mine)).splitlines()
+    told = json.loads(out_of(capsys, "show", "faces", "--json"))
+    assert told["papers"] == []
+    assert told["g_formulas"][0]["name"] == "nonsaturating_g"
+
+
+RULES = """
+from leafwing.losses import adversarial, penalties
+from leafwing.game import Variant
+
+class Picky(Variant):
+    def d_terms(self, D, real, fake, step):
+        return {"adversarial": adversarial.hinge_d(D.body(real), D.body(fake))}, real, fake
+"""
+
+
+def test_rules_that_the_stand_in_cannot_play_show_all_that_they_name(tmp_path):
+    (tmp_path / "picky.py").write_text(RULES, encoding="utf-8")
+    name = f"{tmp_path}/picky{FILE}Picky"
+    told = explain("dcgan", load_recipe("dcgan", [f"variant.name={json.dumps(name)}"]))
+    assert [one.name for one in told.d_formulas] == ["hinge_d"]
+    assert told.d_terms == ()
+    assert "a choice of these" in as_text(told)
+
+
+@pytest.mark.parametrize("wrong", ["sgam", "wgan-gq", "dcgam"])
+def test_unknown_names_get_the_nearest(wrong):
+    assert "Did you mean" in str(names.unknown(wrong))
+    with pytest.raises(BadConfig, match="Look with"):
+        raise names.unknown("zzzzqqq")
