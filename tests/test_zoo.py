@@ -57,6 +57,7 @@ def test_sgan_is_six_gans_and_none_is_picked(capsys):
 @pytest.mark.parametrize(("name", "count"), [("VGAN", 3), ("tgan", 3), ("ac-gan", 4), ("SeGAN", 3)])
 def test_other_collisions_ask_too(name, count, capsys):
     assert out_of(capsys, "show", name).startswith(f"{count} GANs answer to {name!r}. Which one?")
+    assert len(names.find(name)) == count
 
 
 def test_a_recipe_among_namesakes_is_marked_before_its_page(capsys):

@@ -96,10 +96,10 @@ def show(name: str, /, *, toml: Annotated[bool, Parameter(negative=())] = False,
         raise names.no_recipe(name)
     if recipe is None and not is_file:
         return tell(known, json_output, asked=name)
-    return show_recipe(recipe if recipe in shipped() else name, known, toml, json_output)
+    return show_recipe(recipe if recipe in shipped() else name, name, known, toml, json_output)
 
 
-def show_recipe(name: str, known: list[Name], toml: bool, json_output: bool) -> None:
+def show_recipe(name: str, asked: str, known: list[Name], toml: bool, json_output: bool) -> None:
     """A recipe's page, after the papers that share its name, if it is not the only one."""
     from leafwing.explain import as_text, explain
     from leafwing.recipe import load_recipe
@@ -111,7 +111,7 @@ def show_recipe(name: str, known: list[Name], toml: bool, json_output: bool) -> 
     if json_output:
         return print(json.dumps(told.as_dict() | {"papers": [one.as_dict() for one in known]}, indent=2))
     if len(known) > 1:
-        tell(known, False, asked=name)
+        tell(known, False, asked=asked)
         print(f"The recipe {name} is the one that is marked:\n")
     elif known:
         print(f"{line(known[0])}\n")
