@@ -13,6 +13,7 @@ from leafwing.core.errors import BadNetwork
 from leafwing.freeze import frozen
 from leafwing.game import Batch, Variant, call, judge
 from leafwing.latents import Prior
+from leafwing.networks.synced import SyncedBatchNorm
 
 
 def check_players(
@@ -40,6 +41,7 @@ def check_players(
     Raises:
         BadNetwork: one sentence: what was expected, what came, what to do.
     """
+    refuse_batch_norm(D, variant)
     n = 4
     told = condition_dim > 0 and variant.d_sees_condition
     z = prior.sample(n, randomness.stream(0, 0, "contract")).to(device)
@@ -58,6 +60,20 @@ def check_players(
         if pictures.ndim == 4:  # as the data door will hand them over
             attempt("discriminator", D, pictures.contiguous(memory_format=layout), about)
         check_verdicts(judge(D, Batch(pictures, about)), n, variant.d_outputs)
+
+
+def refuse_batch_norm(D: nn.Module, variant: Variant) -> None:
+    """A penalty on D's slope at single pictures wants a D that judges each picture by itself.
+
+    Source: Gulrajani et al. 2017, arXiv:1704.00028, Sec. 4, "No critic batch normalization".
+    """
+    mixes = (nn.modules.batchnorm._BatchNorm, SyncedBatchNorm)
+    if variant.per_picture and any(isinstance(layer, mixes) for layer in D.modules()):
+        raise BadNetwork(
+            "The discriminator has BatchNorm, under which a picture's score depends on the others of its batch, but "
+            "this variant's gradient penalty is about each picture alone: use one without, e.g. "
+            "--set discriminator.norm=layer for dcgan."
+        )
 
 
 def attempt(who: str, net: nn.Module, x: Tensor, condition: Tensor | None) -> Tensor:

@@ -50,6 +50,7 @@ class Variant:
     boundary = 0.0  # D calls a picture real when its score lies above this
     g_sees_reals = False  # whether G's loss also needs D's verdicts on reals (relativistic losses)
     wants_wrong = False  # whether D also judges reals beside what they are not
+    per_picture = False  # whether D must judge each picture by itself: a slope at one is none under BatchNorm
     d_sees_condition = True  # whether D is told what was asked for; false for a D that has to find out by itself
 
     def set_schedule(self, images: int) -> None:

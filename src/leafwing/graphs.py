@@ -57,13 +57,14 @@ class GraphedRounds:
 
     def __init__(self, settled: Callable[[int], bool], record: Recorder = record_on_gpu) -> None:
         self.settled, self.record = settled, record
-        self._recordings: dict[int, Recording] = {}
-        self._played: dict[int, int] = {}
+        self._recordings: dict[tuple[int, int], Recording] = {}
+        self._played: dict[tuple[int, int], int] = {}
         self._broken = False
 
     def __call__(self, variant: Variant, players: Players, reals: Sequence[Batch], step: int, n_g: int = 1) -> Terms:
         """One round; its log is the caller's to keep."""
-        phase = variant.phase(step) if self.settled(step) and not self._broken else None
+        kind = variant.phase(step) if self.settled(step) and not self._broken else None
+        phase = None if kind is None else (kind, len(reals))  # a long round is another computation
         played = self._played.get(phase, 0) if phase is not None else 0
         if phase is None or played < WARM_UP:
             if phase is not None:

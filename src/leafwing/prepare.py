@@ -164,7 +164,7 @@ def seat(
     )
 
     def shown(step: int) -> int:
-        return step * train.n_d * train.batch  # real images before this round
+        return recipe.turns_of_d(step) * train.batch  # real images before this round
 
     def schedules(step: int) -> None:
         variant.set_schedule(shown(step))
@@ -181,6 +181,7 @@ def seat(
         average=average,
         goal=train.steps,
         n_d=train.n_d,
+        turns_of_d=recipe.turns_of_d,
         n_g=train.n_g,
         before_round=schedules,
         play=GraphedRounds(settled) if graphs else play_round,

@@ -18,9 +18,11 @@ from pydantic import BaseModel, BeforeValidator, Field
 from torch import nn
 
 from leafwing import latents
+from leafwing.contract import refuse_batch_norm
 from leafwing.core.config import TOO_DEEP, Settings, apply_overrides, read_toml, shown, validate, write_toml
 from leafwing.core.errors import BadConfig, LeafwingError, did_you_mean
 from leafwing.core.registry import Registry
+from leafwing.core.schedules import long_rounds
 from leafwing.core.vocabulary import Vocabulary, stand_in
 from leafwing.game import Variant
 from leafwing.networks import GIVEN, discriminators, generators
@@ -66,6 +68,12 @@ class TrainSettings(Settings):
     """Pictures a turn."""
     n_d: Annotated[int, Field(ge=1, le=1000)] = 1
     """Turns of D in a round."""
+    n_d_long: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Turns of D in a long round; 100 in WGAN."""
+    n_d_long_first: Annotated[int, Field(ge=0)] = 0
+    """So many rounds at the start are long; 25 in WGAN."""
+    n_d_long_every: Annotated[int, Field(ge=0)] = 0
+    """Every so many rounds one is long; 500 in WGAN, 0 for none."""
     n_g: Annotated[int, Field(ge=1, le=1000)] = 1
     """Turns of G in a round."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -217,6 +225,12 @@ class Recipe:
         """A copy with ``section.key=value`` applied."""
         return Recipe.from_dict(apply_overrides(self.as_dict(), overrides))
 
+    def turns_of_d(self, step: int) -> int:
+        """Turns of D in all rounds before this one."""
+        train = self.train
+        more = max(0, (train.n_d_long or 0) - train.n_d)
+        return step * train.n_d + more * long_rounds(step, train.n_d_long_first, train.n_d_long_every)
+
     def build_variant(self, vocabulary: Vocabulary | None = None) -> Variant:
         """The rules; ``vocabulary`` is what the data's labels are, a stand-in where they were not read."""
         known = vocabulary or (self.stand_in() if self.data.condition else None)
@@ -270,7 +284,10 @@ class Recipe:
         makers = ((self.generator, self.build_generator), (self.discriminator, self.build_discriminator))
         ours = [make for part, make in makers if not part.name.startswith(USER) and FILE not in part.name]
         with torch.device("meta"):
-            layers = [layer for make in ours for layer in make(asked).modules()]
+            nets = [make(asked) for make in ours]
+        if self.build_discriminator in ours:
+            refuse_batch_norm(nets[-1], self.build_variant(asked))
+        layers = [layer for net in nets for layer in net.modules()]
         if self.train.batch == 1 and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers):
             raise BadConfig("train.batch = 1 cannot be: BatchNorm needs at least 2 pictures a turn.")
 

@@ -31,6 +31,8 @@ class Training:
     goal: int
     """Rounds to play in all."""
     n_d: int = 1
+    turns_of_d: Callable[[int], int] | None = None
+    """step -> turns of D in all rounds before it, where not every round has ``n_d`` of them."""
     n_g: int = 1
     step: int = 0
     """Rounds played; one round is one round trip, whatever n_D is."""
@@ -46,6 +48,11 @@ class Training:
     """What the reals are not, for variants that want it."""
     vocabulary: Vocabulary | None = None
     """What the conditions mean."""
+
+    def turns(self, step: int) -> range:
+        """D's turns in that round, counted over the whole run: a pure function of the step."""
+        count = self.turns_of_d or (lambda step: step * self.n_d)
+        return range(count(step), count(step + 1))
 
     def asked(self, start: int, stop: int) -> Tensor | None:
         """Conditions [stop - start, k] of the run's first pictures on this rank, for whoever draws by the way."""
@@ -91,11 +98,10 @@ def fit(training: Training, watchers: Iterable[Watcher], stop: Callable[[], bool
 
 def one_round(training: Training) -> Terms:
     """Play one round and count it."""
-    step, n_d, ranks = training.step, training.n_d, training.players.ranks
+    step, ranks = training.step, training.players.ranks
     training.before_round(step)
     randomness.seed_networks(training.players.seed, step, ranks.rank)  # dropout differs from rank to rank
-    turns = range(step * n_d, step * n_d + n_d)
-    parts = (training.reals, training.conditions, training.wrong)
+    turns, parts = training.turns(step), (training.reals, training.conditions, training.wrong)
     reals = [Batch(*(part(turn) if part else None for part in parts)) for turn in turns]  # type: ignore[arg-type]
     log = training.play(training.variant, training.players, reals, step, training.n_g)
     ranks.average(list(log.values()))

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from leafwing.game import Variant
+from leafwing.game import Batch, Variant, asking
 from leafwing.latents import Normal
+from leafwing.losses.penalties import R1
 from leafwing.optimizers import OptimizerSettings
 from leafwing.recipe import Recipe
 from leafwing.variants.gan import GAN
@@ -98,6 +99,9 @@ def penalised_round(
             loss_D = loss_D + gamma_real / 2 * squared_slope(variant.score(verdicts_real), real)
         if gamma_fake > 0:
             loss_D = loss_D + gamma_fake / 2 * squared_slope(variant.score(verdicts_fake), fake)
+        if gamma_real == gamma_fake == 0:  # penalties at other points, as in WGAN-GP
+            others = variant.penalties(asking(D, None), Batch(real), Batch(fake), step)
+            loss_D = torch.stack([loss_D, *others.values()]).sum()
         loss_D.backward()  # type: ignore[no-untyped-call]
         opt_D.step()
         variant.after_d_step(D)
@@ -125,9 +129,11 @@ def squared_slope(score: Tensor, pictures: Tensor) -> Tensor:
 def gammas(variant: Variant, step: int) -> tuple[float, float]:
     """Weights of R1 (slope at reals) and R2 (slope at fakes) in this step; a lazy one counts for the steps it skips.
 
-    Read from the variant's ``r1_gamma`` and ``r2_gamma``, or one ``gamma`` for both, else 0; and from ``r1_every`` and
-    ``r2_every``, else 1.
+    Read from the variant's ``r1``, a `leafwing.losses.penalties.R1`; or its ``r1_gamma`` and ``r2_gamma``, or one
+    ``gamma`` for both, else 0; and from ``r1_every`` and ``r2_every``, else 1.
     """
+    if isinstance(r1 := getattr(variant, "r1", None), R1):
+        return (float(r1.gamma) * r1.every if r1.due(step) else 0.0), 0.0
     weights, both = [], getattr(variant, "gamma", 0.0)
     for name in ("r1", "r2"):
         gamma, every = getattr(variant, f"{name}_gamma", both), getattr(variant, f"{name}_every", 1)

@@ -1,4 +1,4 @@
-"""What changes while a run goes on, as pure functions of the real images shown: nothing to save, resume is exact."""
+"""What changes while a run goes on, as pure functions of rounds or images: nothing to save, resume is exact."""
 
 from __future__ import annotations
 
@@ -14,3 +14,17 @@ def burn_in(first: float, last: float, images: float, over: float) -> float:
     if images >= over:
         return last
     return first + (last - first) * (1 - math.cos(math.pi * images / over)) / 2
+
+
+def long_rounds(step: int, first: int, every: int) -> int:
+    """How many rounds before ``step`` were long: the first ``first``, and those whose number ``every`` divides.
+
+    Args:
+        step: rounds played.
+        first: long rounds at the start.
+        every: 0 for none after those.
+
+    Source: the rounds of 100 critic steps in the program of Arjovsky et al. 2017, with 25 and 500.
+    """
+    early = min(step, first)
+    return early + (-(-step // every) - -(-early // every) if every else 0)

@@ -77,6 +77,16 @@ def score_g(fake: Logits) -> Scalar:
     return -fake.mean()
 
 
+def wasserstein_d(real: Logits, fake: Logits) -> Scalar:
+    r"""The critic puts reals high and fakes low, without end: $E D(G(z)) - E D(x)$; its slope has to be held elsewhere.
+
+    Minus this is the critic's estimate of the distance between the two distributions, up to its slope.
+
+    Source: Arjovsky et al. 2017, arXiv:1701.07875, Eq. 2 and Alg. 1, with the sign of something to minimise.
+    """
+    return fake.mean() - real.mean()
+
+
 def hinge_d(real: Logits, fake: Logits) -> Scalar:
     """Push reals above 1 and fakes below -1, then let go. Source: Miyato et al. 2018, arXiv:1802.05957, Eq. 16."""
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()

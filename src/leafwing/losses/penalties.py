@@ -9,8 +9,11 @@ from torch import Tensor
 
 from leafwing.core.types import Samples, Scalar
 
+Judge = Callable[[Tensor], Tensor]
+"""Samples [n, ...] -> D's scores [n]."""
 
-def score_and_slope(judge: Callable[[Tensor], Tensor], pictures: Samples) -> tuple[Tensor, Tensor]:
+
+def score_and_slope(judge: Judge, pictures: Samples) -> tuple[Tensor, Tensor]:
     """D's scores [n] and dD/dx of each sample, flattened to [n, d]; both differentiable, to be penalised themselves.
 
     D must not mix the samples of a batch (no BatchNorm), else the slope is not per sample.
@@ -22,12 +25,12 @@ def score_and_slope(judge: Callable[[Tensor], Tensor], pictures: Samples) -> tup
     return scores, slope.flatten(1)
 
 
-def input_gradient(judge: Callable[[Tensor], Tensor], pictures: Samples) -> Tensor:
+def input_gradient(judge: Judge, pictures: Samples) -> Tensor:
     """The slope alone, see `score_and_slope`."""
     return score_and_slope(judge, pictures)[1]
 
 
-def zero_centred(judge: Callable[[Tensor], Tensor], pictures: Samples) -> Scalar:
+def zero_centred(judge: Judge, pictures: Samples) -> Scalar:
     r"""Half the mean squared slope of D: R1 on reals, R2 on fakes; multiply by gamma.
 
     Computes $\frac12 E\|\nabla_x D(x)\|_2^2$.
@@ -35,3 +38,61 @@ def zero_centred(judge: Callable[[Tensor], Tensor], pictures: Samples) -> Scalar
     Source: Mescheder et al. 2018, arXiv:1801.04406, Eq. 9 and 10.
     """
     return input_gradient(judge, pictures).square().sum(dim=1).mean() / 2
+
+
+def one_centred(judge: Judge, pictures: Samples) -> Scalar:
+    r"""How far D's slope is from 1, squared; multiply by lambda.
+
+    Computes $E(\|\nabla_x D(x)\|_2 - 1)^2$. At a slope of exactly 0 its own gradient is taken as 0.
+
+    Source: Gulrajani et al. 2017, arXiv:1704.00028, Eq. 3, the last term.
+    """
+    return (torch.linalg.vector_norm(input_gradient(judge, pictures), dim=1) - 1).square().mean()
+
+
+def between(real: Samples, fake: Samples) -> Samples:
+    r"""A point on the line from each real to the fake beside it, evenly drawn: $\epsilon x + (1-\epsilon)\tilde x$.
+
+    Drawn from torch's own generator, which is set anew before every round: a pure function of seed and step.
+
+    Source: Gulrajani et al. 2017, Alg. 1, lines 4 to 6: one $\epsilon \sim U[0, 1]$ a pair.
+    """
+    share = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
+    return share * real + (1 - share) * fake
+
+
+def around(real: Samples, spread: float) -> Samples:
+    r"""Reals with noise, somewhere on the way: $x + \alpha\,c\,s\,u$ with $\alpha, u \sim U[0, 1]$.
+
+    Drawn as in `between`; $\alpha$ one a picture, u one a number; s is the deviation over all numbers of the batch.
+
+    Args:
+        real: [n, ...].
+        spread: c, 0.5 in the authors' program.
+
+    Source: Kodali et al. 2017, arXiv:1705.07215, Sec. 2.3, with the noise of the authors' program.
+    """
+    noise = spread * real.std() * torch.rand_like(real)
+    return real + torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype) * noise
+
+
+class R1:
+    """The penalty on D's slope at reals as variants offer it: taken every k-th round, k times as heavy.
+
+    Source: Mescheder et al. 2018, Eq. 9; every k-th round: Karras et al. 2020, arXiv:1912.04958, Appendix B.
+
+    Args:
+        gamma: its weight; 0 for none.
+        every: k.
+    """
+
+    def __init__(self, gamma: float, every: int = 1) -> None:
+        self.gamma, self.every = gamma, every
+
+    def due(self, step: int) -> bool:
+        """Whether this round has it."""
+        return self.gamma > 0 and step % self.every == 0
+
+    def terms(self, judge: Judge, real: Samples, step: int) -> dict[str, Scalar]:
+        """``{"r1": ...}``, or nothing where it is not due."""
+        return {"r1": self.gamma * self.every * zero_centred(judge, real)} if self.due(step) else {}

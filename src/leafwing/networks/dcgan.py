@@ -105,7 +105,8 @@ class DCGANDiscriminator(nn.Module):
         outputs: numbers per picture: 1 logit, or 2 for a two-class classifier.
         width: feature maps of the first layer; twice as many at each coarser one.
         kernel: side of the kernels; 5 as in the homework of 2021, 4 as in that of 2022.
-        norm: ``"batch"`` as in the paper, ``"instance"`` (for gradient penalties), or ``"none"``.
+        norm: ``"batch"`` as in the paper; for gradient penalties ``"layer"`` (over all of a picture, a gain a map; as
+            in WGAN-GP's program), ``"instance"``, or ``"none"``.
         asks: how a condition is met: ``"projection"`` (Miyato & Koyama 2018) or ``"concatenate"`` (Reed et al. 2016).
 
     Shape:
@@ -120,7 +121,7 @@ class DCGANDiscriminator(nn.Module):
         outputs: int = 1,
         width: Width = 64,
         kernel: Literal[4, 5] = 5,
-        norm: Literal["batch", "instance", "none"] = "batch",
+        norm: Literal["batch", "layer", "instance", "none"] = "batch",
         asks: Asks = "projection",
     ) -> None:
         super().__init__()
@@ -152,4 +153,6 @@ def normalise(kind: str, width: int) -> list[nn.Module]:
     """The normalisation layer of that kind, or none."""
     if kind == "none":
         return []
+    if kind == "layer":
+        return [nn.GroupNorm(1, width)]
     return [nn.BatchNorm2d(width) if kind == "batch" else nn.InstanceNorm2d(width, affine=True)]

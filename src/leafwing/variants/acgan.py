@@ -51,7 +51,7 @@ class ACGAN(Variant):
         if vocabulary is None:
             raise ValueError("it needs labels to learn from: set data.condition, e.g. to hair or folder")
         self.d_weight, self.g_weight = d_weight, g_weight
-        self.r1_gamma, self.r1_every = r1_gamma, r1_every
+        self.r1 = penalties.R1(r1_gamma, r1_every)
         self.vocabulary = vocabulary
         self.d_outputs = 1 + vocabulary.size
 
@@ -99,11 +99,8 @@ class ACGAN(Variant):
 
     def penalties(self, judge: Callable[[Tensor], Tensor], real: Batch, fake: Batch, step: int) -> Terms:
         """R1 of the score, every ``r1_every`` rounds; Mescheder et al. 2018, Eq. 9."""
-        if self.r1_gamma == 0 or step % self.r1_every:
-            return {}
-        slope = penalties.zero_centred(lambda pictures: self.score(judge(pictures)), real.pictures)
-        return {"r1": self.r1_gamma * self.r1_every * slope}
+        return self.r1.terms(lambda pictures: self.score(judge(pictures)), real.pictures, step)
 
     def phase(self, step: int) -> int:
         """Rounds with the penalty, and rounds without."""
-        return int(self.r1_gamma > 0 and step % self.r1_every == 0)
+        return int(self.r1.due(step))

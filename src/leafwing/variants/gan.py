@@ -56,7 +56,7 @@ class GAN(Variant):
             raise ValueError("variant.fake_label and variant.real_label should lie in 0..1, fake below real")
         self.judge, self.g_objective = judge, g_objective
         self.real_label, self.fake_label = real_label, fake_label
-        self.r1_gamma, self.r1_every, self.mismatch = r1_gamma, r1_every, mismatch
+        self.r1, self.mismatch = penalties.R1(r1_gamma, r1_every), mismatch
         self.wants_wrong = mismatch > 0
         self.d_outputs = 2 if judge == "softmax" else 1
         self.boundary = (real_label + fake_label) / 2 if judge == "regression" else 0.0
@@ -108,11 +108,8 @@ class GAN(Variant):
 
     def penalties(self, judge: Callable[[Tensor], Tensor], real: Batch, fake: Batch, step: int) -> Terms:
         """R1, every ``r1_every`` rounds."""
-        if self.r1_gamma == 0 or step % self.r1_every:
-            return {}
-        slope = penalties.zero_centred(lambda pictures: self.score(judge(pictures)), real.pictures)
-        return {"r1": self.r1_gamma * self.r1_every * slope}
+        return self.r1.terms(lambda pictures: self.score(judge(pictures)), real.pictures, step)
 
     def phase(self, step: int) -> int:
         """Rounds with the penalty, and rounds without."""
-        return int(self.r1_gamma > 0 and step % self.r1_every == 0)
+        return int(self.r1.due(step))

@@ -39,7 +39,7 @@ class InfoGAN(Variant):
         weight: Annotated[float, Field(ge=0)] = 1.0,
         r1_gamma: Annotated[float, Field(ge=0)] = 0.0,
     ) -> None:
-        self.codes, self.kind, self.weight, self.r1_gamma = codes, kind, weight, r1_gamma
+        self.codes, self.kind, self.weight, self.r1 = codes, kind, weight, penalties.R1(r1_gamma)
         self.d_outputs = 1 + codes
 
     def score(self, verdicts: Tensor) -> Tensor:
@@ -56,10 +56,7 @@ class InfoGAN(Variant):
 
     def penalties(self, judge: Callable[[Tensor], Tensor], real: Batch, fake: Batch, step: int) -> Terms:
         """R1."""
-        if self.r1_gamma == 0:
-            return {}
-        slope = penalties.zero_centred(lambda pictures: self.score(judge(pictures)), real.pictures)
-        return {"r1": self.r1_gamma * slope}
+        return self.r1.terms(lambda pictures: self.score(judge(pictures)), real.pictures, step)
 
     def d_terms(self, D: nn.Module, real: Batch, fake: Batch, step: int) -> tuple[Terms, Tensor, Tensor]:
         """Tell real from generated, and read z."""
