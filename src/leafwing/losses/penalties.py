@@ -47,7 +47,8 @@ def one_centred(judge: Judge, pictures: Samples) -> Scalar:
 
     Source: Gulrajani et al. 2017, arXiv:1704.00028, Eq. 3, the last term.
     """
-    return (torch.linalg.vector_norm(input_gradient(judge, pictures), dim=1) - 1).square().mean()
+    steepness: Tensor = torch.linalg.vector_norm(input_gradient(judge, pictures), dim=1)
+    return (steepness - 1).square().mean()
 
 
 def between(real: Samples, fake: Samples) -> Samples:

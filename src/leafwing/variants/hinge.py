@@ -1,7 +1,7 @@
-"""SNGAN: the hinge game, for a D whose layers have a spectral norm of 1 (discriminator ``sngan``).
+"""The hinge game, of SNGAN and BigGAN; there for a D whose layers have a spectral norm of 1.
 
-Source: Miyato et al. 2018, arXiv:1802.05957, Eq. 16 and 17. The norm is the network's business, see
-`leafwing.networks.spectral`; these losses go with any D.
+Source: Miyato et al. 2018, arXiv:1802.05957, Eq. 16 and 17. The norm is the network's business;
+these losses go with any D.
 """
 
 from __future__ import annotations
