@@ -142,7 +142,7 @@ BAD = {
     "data render faces --count 1 --image-size 4 --out {tmp}/m": "16",
     "data render faces --count 1 --out {tmp}/texts": "not empty",
     "zoo show nothing": "nothing",
-    "zoo show wgann": "'WGAN'",
+    "zoo show wgann": "'wgan'",
     "zoo show watergan --toml": "zoo like",
     "zoo like nothing": "nothing",
     "zoo search": "at least one word",

@@ -118,7 +118,8 @@ class Listening:
         """Called by Python at each call and return."""
         name, file = frame.f_code.co_name, frame.f_code.co_filename  # thousands of calls: nothing slow here
         method = name in self.own and frame.f_locals.get("self") is self.rules
-        of_losses = file.startswith(LOSSES) and "<" not in name and not MACHINERY & {file[len(LOSSES) :], name}
+        function = "<" not in name and "." not in frame.f_code.co_qualname
+        of_losses = function and file.startswith(LOSSES) and not MACHINERY & {file[len(LOSSES) :], name}
         if event not in ("call", "return") or not (method or of_losses):
             return
         if event == "return":
