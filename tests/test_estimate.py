@@ -41,8 +41,9 @@ def test_what_is_estimated_is_what_is_built(name):
     size = {who: 4 * count for who, count in found.parameters.items()}
     buffers = [b.numel() * b.element_size() for net in (G, G, D) for b in net.buffers()]
     assert found.memory.networks == 2 * size["generator"] + size["discriminator"] + sum(buffers)
-    slots = 1 if recipe.optimizer.generator.name == "sgd" else 2
-    steps = 0 if slots == 1 else 4 * (len(list(G.parameters())) + len(list(D.parameters())))
+    name = recipe.optimizer.generator.name
+    slots = 1 if name in ("sgd", "rmsprop") else 2
+    steps = 0 if name == "sgd" else 4 * (len(list(G.parameters())) + len(list(D.parameters())))
     assert found.memory.optimizers == slots * sum(size.values()) + steps
     assert found.round_seconds > 0
 

@@ -51,6 +51,20 @@ def imports(path: Path):
         yield from (name.split(".")[1] for name in names if name.startswith("leafwing."))
 
 
+def test_rel_r5_a_signal_that_a_library_swallowed_is_still_a_stop(monkeypatch, capsys):
+    """NumPy, interrupted while it is imported, cannot be imported again: that is no defect of ours."""
+    import leafwing.cli.main as cli
+
+    def broken(*args, **options):
+        raise ImportError("cannot load module more than once per process")
+
+    monkeypatch.setattr(cli, "app", broken)
+    assert run(["train"]) == 1
+    monkeypatch.setattr(cli, "CAUGHT", [2])
+    assert run(["train"]) == 130
+    assert "Stopped." in capsys.readouterr().err
+
+
 def test_imports_point_left():
     """DESIGN.md: left never imports right; rules (variants) and players (networks) do not know each other."""
     level = {name: number for number, names in enumerate(LEVELS) for name in names}

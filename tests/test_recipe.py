@@ -15,7 +15,10 @@ TINY = {
     "faces": (light := ["generator.width=4", "generator.most=8", "discriminator.width=4", "discriminator.most=8"]),
     "cgan": light,
     "acgan": light,
-    "dcgan": ["generator.width=4", "discriminator.width=4"],
+    "dcgan": (narrow := ["generator.width=4", "discriminator.width=4"]),
+    "lsgan": narrow,
+    "softmax-gan": narrow,
+    "dragan": narrow,
     "wgan": [
         "generator.width=4",
         "discriminator.width=4",

@@ -18,6 +18,7 @@ from leafwing.data import Store
 from leafwing.data.feed import Feed, to_pictures
 from leafwing.estimate import any_labels
 from leafwing.game import Variant
+from leafwing.losses.penalties import R1
 from leafwing.prepare import prepare
 from leafwing.recipe import Recipe
 from leafwing.training import one_round
@@ -63,9 +64,11 @@ def kinds(variant: Variant) -> dict[int, float]:
     """One step of each kind of round, and the share of rounds that are of this kind.
 
     A lazy term (``r1_every`` = 8) makes an eighth of the rounds dearer; a median over all would never see them. So
-    each kind is timed by itself and weighted. A variant names its periods in attributes that end in ``_every``.
+    each kind is timed by itself and weighted. A variant names its periods in attributes that end in ``_every``, or has
+    a lazy `R1`.
     """
-    periods = sorted({n for name, n in vars(variant).items() if name.endswith("_every") and isinstance(n, int)})
+    named = {n for name, n in vars(variant).items() if name.endswith("_every") and isinstance(n, int)}
+    periods = sorted(named | {part.every for part in vars(variant).values() if isinstance(part, R1) and part.gamma})
     cycle = min(math.lcm(*periods), CYCLE)
     first: dict[tuple[bool, ...], int] = {}
     often: Counter[int] = Counter()

@@ -49,16 +49,38 @@ def catch_signals() -> None:
 
     A training takes them over while it plays (see ``run.stoppable``); what is ignored, as under ``nohup``, stays so.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) in (signal.SIG_DFL, signal.default_int_handler):
+        signal.signal(signal.SIGINT, interrupt)
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, leave)
 
 
+CAUGHT: list[int] = []
+"""Signals that came: a library that swallows one while it is imported fails later, for no reason of ours."""
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C, as Python does it, and noted."""
+    note(number)
+    raise KeyboardInterrupt
+
+
 def leave(number: int, frame: FrameType | None) -> None:
     """End with the code that a shell gives to a process ended by this signal."""
+    note(number)
     raise SystemExit(128 + number)
+
+
+def note(number: int) -> None:
+    """Remember the signal; while torch is imported, end at once: its parts in C++ swallow what a handler raises.
+
+    Nothing is lost by that: no work begins before the imports are done.
+    """
+    CAUGHT.append(number)
+    spec = getattr(sys.modules.get("torch"), "__spec__", None)
+    if getattr(spec, "_initializing", False):
+        os._exit(fail("Stopped.", 128 + number))
 
 
 def run(arguments: list[str]) -> int:
@@ -78,6 +100,8 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         return fail(f"{error.filename or 'The disk'}: {error.strerror or error}.", 2)
     except Exception as error:
+        if CAUGHT:
+            return fail("Stopped.", 128 + CAUGHT[-1])
         if type(error).__name__ in ("OutOfMemoryError", "MemoryError") or "can't allocate memory" in str(error):
             return fail("Out of memory: lower train.batch, the networks' widths or data.image_size.", 1)
         if os.environ.get("LEAFWING_DEBUG"):
