@@ -10,7 +10,8 @@ import pytest
 
 from leafwing.cli.main import run
 from leafwing.core.errors import BadData
-from leafwing.measure.ambiguity import ambiguity, broadest, main_direction, nearest, split, told_by, wilson
+from leafwing.measure.ambiguity import ambiguity, broadest, main_direction, nearest, split, told_by
+from leafwing.measure.bootstrap import wilson
 
 
 def pairs(kind: str, n: int = 400, seed: int = 0):

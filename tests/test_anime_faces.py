@@ -7,6 +7,7 @@ import pytest
 
 from leafwing.core.errors import BadData
 from leafwing.measure import anime
+from leafwing.measure.bootstrap import wilson
 from leafwing.measure.cascade import detect, equalised, grey, grouped, read_cascade, resized
 
 
@@ -131,12 +132,12 @@ def test_the_rate_states_its_scale_and_stands_beside_variety(dark_dot):
 
 def test_wilson_interval():
     """Agresti and Coull 1998: for 0 of 10 the upper end is z^2 / (n + z^2)."""
-    low, high = anime.wilson(0, 10)
+    low, high = wilson(0.0, 10)
     assert low == 0
     assert high == pytest.approx(3.8414588 / 13.8414588, rel=1e-6)
-    low, high = anime.wilson(85, 100)
+    low, high = wilson(0.85, 100)
     assert low < 0.85 < high
-    assert anime.wilson(850, 1000)[0] > low, "more pictures, narrower"
+    assert wilson(0.85, 1000)[0] > low, "more pictures, narrower"
 
 
 def test_symmetry_sees_what_is_crooked_and_forgives_what_is_aside():

@@ -246,6 +246,12 @@ def trained(tmp_path_factory):
     return out
 
 
+def test_the_faces_of_a_conditional_generator_are_looked_at(trained, capsys):
+    """Each sample is asked for what the data's faces have."""
+    assert run(["faces", str(trained), "--count", "4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["subject"] == str(trained)
+
+
 def test_a_generator_is_asked_without_its_data(trained, tmp_path):
     """Issue 6, item 8: --given by name, several at once, every value for one z; what was asked is in the file."""
     G = api.load(trained, device="cpu")

@@ -101,7 +101,7 @@ def test_arrays_and_worlds_are_checked_too(tmp_path, monkeypatch):
         def render(self, indices, size=64, workers=None, out=None, progress=None):
             return arrays[[i % 8 for i in indices]]
 
-    monkeypatch.setitem(drawn.WORLDS, "scenes", lambda seed: Scenes())
+    monkeypatch.setitem(drawn.MORE, "scenes", lambda seed: Scenes())
     report = check("world:scenes", image_size=32, count=5)
     assert (report.kind, report.used, report.source) == ("world", 5, "world:scenes")
 

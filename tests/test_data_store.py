@@ -229,7 +229,7 @@ class Dots:
 
 def test_worlds_go_through_the_same_store(monkeypatch):
     worlds = []
-    monkeypatch.setitem(drawn.WORLDS, "dots", lambda seed: worlds.append(Dots(seed)) or worlds[-1])
+    monkeypatch.setitem(drawn.MORE, "dots", lambda seed: worlds.append(Dots(seed)) or worlds[-1])
     store = open_data("world:dots", image_size=16, count=300)
     assert store.pictures[:, 0, 0, 0].tolist() == [i % 256 for i in range(300)]
     assert store.names[7] == "7"
@@ -379,7 +379,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, cache):
 
 
 def test_more_than_the_disk_has_is_refused_before_the_work(tmp_path, monkeypatch):
-    monkeypatch.setitem(drawn.WORLDS, "dots", Dots)
+    monkeypatch.setitem(drawn.MORE, "dots", Dots)
     with pytest.raises(StorageFailed, match="needed"):
         open_data("world:dots", image_size=4096, count=10**9)
 

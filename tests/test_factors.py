@@ -222,6 +222,18 @@ def test_left_plus_right_is_front(real):
     assert "Left plus right is front." in found.text()
 
 
+def test_a_conditional_generator_is_asked_the_same_along_every_path(real):
+    class Asked(Turning):
+        def forward(self, z, condition=None):
+            assert condition.shape == (len(z), 2)
+            assert (condition == torch.tensor([0.0, 1.0])).all()
+            return super().forward(z)
+
+    same = {"pairs": 2, "among": 40, "seed": 1}
+    asked, _ = left_plus_right(Asked(), latents.Normal(4), real, condition=torch.tensor([[0.0, 1.0]]), **same)
+    assert asked == left_plus_right(Turning(), latents.Normal(4), real, **same)[0]
+
+
 def test_pictures_laid_over_each_other_are_not_taken_for_it(real):
     """Then the middle is the blend itself: no sharper, no nearer to true faces, and it looks broken."""
     truth, pictures, _ = drawn()

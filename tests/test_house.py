@@ -18,7 +18,8 @@ from leafwing.core.pictures import read_png_metadata
 ROOT = Path(leafwing.__file__).parent
 LEVELS = [
     {"core", "_version"},
-    {"latents", "fusion", "losses", "augment", "worlds", "data", "optimizers", "freeze", "zoo"},
+    {"worlds"},
+    {"latents", "fusion", "losses", "augment", "data", "optimizers", "freeze", "zoo"},
     {"measure"},
     {"game"},
     {"variants", "networks"},

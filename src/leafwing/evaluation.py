@@ -24,7 +24,7 @@ from leafwing.data.pictures import Fit
 from leafwing.data.sizes import sizes_of
 from leafwing.explore import sample as sampling
 from leafwing.explore.asked import Asking
-from leafwing.generator import CARD, WEIGHTS, Generator
+from leafwing.generator import Generator, is_generator
 from leafwing.measure import bootstrap, features, frechet, manifold, panel, path, table
 from leafwing.measure.network import Network
 from leafwing.measure.panel import LOOKED_AT, MEASURES, Panel
@@ -32,7 +32,6 @@ from leafwing.measure.table import Table
 from leafwing.measure.verdict import Line, Verdict
 from leafwing.prepare import choose_device
 from leafwing.recipe import Recipe
-from leafwing.run import RECIPE
 
 MOST = 10_000
 """Pictures of each side unless asked otherwise."""
@@ -90,7 +89,7 @@ def evaluate(
     """Measure samples against data; see :func:`leafwing.evaluate`."""
     check_numbers(count, nearest, resamples)
     where = choose_device(device)
-    G = loading.load_generator(Path(subject), device) if is_run(subject) else None
+    G = loading.load_generator(Path(subject), device) if is_generator(Path(subject)) else None
     source = data or recipe_of(G).data.source if G else data
     if source is None:
         raise BadConfig(f"Say what {subject} is compared with: --data FOLDER, or --data world:faces.")
@@ -150,12 +149,6 @@ def check_numbers(count: int | None, nearest: int, resamples: int) -> None:
         raise BadConfig(f"--nearest {nearest} cannot be: it is the number of a neighbour, at least 1.")
     if resamples < 0:
         raise BadConfig(f"--resamples {resamples} cannot be: use 0 for no spread, or 20.")
-
-
-def is_run(subject: str) -> bool:
-    """Whether a path is a run folder or a generator's, and not pictures."""
-    folder = Path(subject)
-    return (folder / RECIPE).is_file() or ((folder / WEIGHTS).is_file() and (folder / CARD).is_file())
 
 
 def recipe_of(G: Generator) -> Recipe:

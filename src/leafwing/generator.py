@@ -100,6 +100,11 @@ def generator_folder(path: Path) -> Path:
     raise BadRun(f"{path} {what}." if (path / "run.toml").is_file() else f"{path} is not a run or generator folder.")
 
 
+def is_generator(path: Path) -> bool:
+    """Whether a path is a run folder or a generator's, and not pictures."""
+    return (path / "run.toml").is_file() or ((path / WEIGHTS).is_file() and (path / CARD).is_file())
+
+
 def load_weights(folder: Path, network: nn.Module) -> None:
     """Copy the folder's weights into ``network``; names and shapes must match exactly."""
     path = folder / WEIGHTS

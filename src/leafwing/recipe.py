@@ -273,8 +273,26 @@ class Recipe:
             "outputs": self.build_variant(vocabulary).d_outputs,
         }
 
+    def check_long_rounds(self) -> None:
+        """Refuse settings of long rounds that would do nothing."""
+        train = self.train
+        when = train.n_d_long_first or train.n_d_long_every
+        if train.n_d_long is None and when:
+            raise BadConfig("train.n_d_long_first and n_d_long_every do nothing without train.n_d_long: set it too.")
+        if train.n_d_long is not None and not when:
+            raise BadConfig(
+                f"train.n_d_long = {train.n_d_long} does nothing: say in which rounds, by train.n_d_long_first "
+                "or train.n_d_long_every."
+            )
+        if train.n_d_long is not None and train.n_d_long <= train.n_d:
+            raise BadConfig(
+                f"train.n_d_long = {train.n_d_long} cannot be: a long round has more turns of D than "
+                f"train.n_d = {train.n_d}."
+            )
+
     def check(self) -> None:
         """Construct everything without memory or data, so that what cannot be built is said at once."""
+        self.check_long_rounds()
         self.build_variant()
         if self.build_prior().dim > MAX_Z:
             raise BadConfig(f"prior.dim = {self.build_prior().dim} cannot be: z has at most {MAX_Z:,} numbers.")

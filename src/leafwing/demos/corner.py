@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ NEAR = 0.25
 RATE, RATE_TO, BETAS = 1e-3, 1e-4, (0.0, 0.99)
 HALFLIFE = 60
 """Rounds after which a weight's share in the averaged generator halves."""
-ROUNDS, SUPERVISED_ROUNDS = 1300, 400
+ROUNDS, SUPERVISED_ROUNDS = 1150, 400
 
 
 @dataclass(frozen=True)
@@ -198,16 +199,19 @@ def play(
         raise BadConfig(f"--steps {rounds} and --seed {seed} cannot be: at least 1 and 0.")
     data = Data.draw(Corner(seed, p_left))
     randomness.seed_networks(seed, -1)
+    began = time.perf_counter()
     plain = supervised(data, supervised_rounds, seed)
+    between = time.perf_counter()
     G = generator(data, p_left, rounds, seed)
+    ended = time.perf_counter()
     z = coin(p_left).sample(UNSEEN, randomness.stream(seed, 0, "judge"))
     columns = picture(data, plain, G).unbind(1)
     shown = [(name, sheet(to_uint8(part), 1, scale=4)) for name, part in zip(COLUMNS, columns, strict=True)]
     out.mkdir(parents=True, exist_ok=True)
     save_png(captioned(shown, len(shown)), out / "corner.png", {"leafwing": "corner"})
     return {
-        "supervised": asdict(judged(plain, data, torch.empty(UNSEEN, 0))),
-        "generator": asdict(judged(G, data, z)) | {"true_left_share": p_left},
+        "supervised": asdict(judged(plain, data, torch.empty(UNSEEN, 0))) | {"seconds": between - began},
+        "generator": asdict(judged(G, data, z)) | {"true_left_share": p_left, "seconds": ended - between},
         "picture": str(out / "corner.png"),
     }
 
@@ -226,5 +230,6 @@ def text(told: dict[str, Any]) -> str:
     plain, G = told["supervised"], told["generator"]
     rows = [f"{'':36}{'supervised':>12}{'generator':>12}"]
     rows += [f"{words:36}{plain[key]:12.3f}{G[key]:12.3f}" for key, words in ROWS.items()]
+    rows.append(f"{'seconds of training':36}{plain['seconds']:12.0f}{G['seconds']:12.0f}")
     rows.append(f"{'(the hero turns left)':36}{G['true_left_share']:12.3f}{G['true_left_share']:12.3f}")
     return "\n".join([*rows, f"The pictures: {told['picture']}"])

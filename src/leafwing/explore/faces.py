@@ -18,9 +18,9 @@ from leafwing.core.errors import BadConfig
 from leafwing.core.pictures import captioned, save_png, sheet, to_uint8
 from leafwing.core.progress import counting
 from leafwing.data import open_data
+from leafwing.explore.asked import Asking
 from leafwing.explore.middle import Middle, left_plus_right
-from leafwing.explore.sample import draw
-from leafwing.generator import CARD, Generator
+from leafwing.generator import Generator, is_generator
 from leafwing.loading import load_generator
 from leafwing.measure import faces_world, factors
 from leafwing.measure.anime import FaceRate, asymmetry, face_rate
@@ -28,7 +28,6 @@ from leafwing.measure.broken import ranked_sheet
 from leafwing.measure.cascade import read_cascade
 from leafwing.measure.faces_world import AgainstTruth
 from leafwing.measure.sharpness import sharpness
-from leafwing.run import RECIPE
 
 File: TypeAlias = str | os.PathLike[str]
 
@@ -103,7 +102,7 @@ def look(
         BadConfig: a number or file name that cannot be, or a middle without a generator.
         BadData, BadRun: the subject or the cascade cannot be read.
     """
-    G = load_generator(Path(subject), device) if is_run(subject) else None
+    G = load_generator(Path(subject), device) if is_generator(Path(subject)) else None
     _check(count, subject, G, broken, middle)
     detector = read_cascade(Path(cascade)) if cascade is not None else None
     pictures = _samples(G, count, seed) if G else _pictures(subject, count, seed)
@@ -116,7 +115,10 @@ def look(
             rate = face_rate(pictures, detector, real=real, progress=report)
     found = None
     if G and middle:
-        found, paths = left_plus_right(G.network, G.prior, _tensor(real), seed=seed)
+        asked = Asking(G).conditions(seed, 0, 1)
+        found, paths = left_plus_right(
+            G.network, G.prior, _tensor(real), seed=seed, condition=None if asked is None else asked[0]
+        )
         _save(middle_sheet(paths), middle)
     if broken:
         _save(ranked_sheet(pictures, reading.broken), broken)
@@ -135,11 +137,6 @@ def middle_sheet(paths: Tensor, rows: int = 8) -> Image.Image:
     return captioned([(title, sheet(shown, columns=paths.shape[1] + 1))], columns=1)
 
 
-def is_run(subject: str) -> bool:
-    """Whether a path is a run folder or a generator's, and not pictures."""
-    return (Path(subject) / RECIPE).is_file() or (Path(subject) / CARD).is_file()
-
-
 def _check(count: int, subject: str, G: Generator | None, *sheets: File | None) -> None:
     if count < 2:
         raise BadConfig(f"--count {count} cannot be: look at 2 pictures or more.")
@@ -153,8 +150,8 @@ def _check(count: int, subject: str, G: Generator | None, *sheets: File | None) 
 def _samples(G: Generator, count: int, seed: int) -> NDArray[np.uint8]:
     with counting("drawing") as report:
         parts: list[NDArray[np.uint8]] = []
-        for _, batch in draw(G.network, G.prior, count, seed):
-            parts.append(to_uint8(batch))
+        for drawn in Asking(G).draw(count, seed):
+            parts.append(to_uint8(drawn.pictures))
             report(sum(map(len, parts)), count)
     return np.concatenate(parts)
 

@@ -94,6 +94,7 @@ def left_plus_right(
     pairs: int = 64,
     among: int = 1000,
     seed: int = 0,
+    condition: Tensor | None = None,
     kind: Kind = "spherical",
     net: factors.FactorNetwork | None = None,
 ) -> tuple[Middle, Tensor]:
@@ -106,6 +107,7 @@ def left_plus_right(
         pairs: at most so many.
         among: samples in which left-looking and right-looking ones are sought.
         seed: of the samples.
+        condition: what all of them are asked for [1, k], if G can be asked.
         kind: the walk through z.
         net: a factor network of your own.
 
@@ -115,7 +117,8 @@ def left_plus_right(
     Raises:
         BadData: the samples do not look to both sides.
     """
-    drawn = [(z, factors.read(pictures, net).numbers["turn"]) for z, pictures in draw(G, prior, among, seed)]
+    drawing = draw(G, prior, among, seed, condition=condition)
+    drawn = [(z, factors.read(pictures, net).numbers["turn"]) for z, pictures in drawing]
     zs, turns = torch.cat([z.cpu() for z, _ in drawn]), torch.cat([turn for _, turn in drawn])
     left, right = (torch.nonzero(side)[:pairs, 0] for side in (turns < -ASIDE, turns > ASIDE))
     found = min(len(left), len(right))
@@ -125,15 +128,17 @@ def left_plus_right(
             "train longer, or draw more."
         )
     paths = torch.stack([
-        path_between(G, zs[a], zs[b], kind) for a, b in zip(left[:found], right[:found], strict=True)
+        path_between(G, zs[a], zs[b], kind, condition) for a, b in zip(left[:found], right[:found], strict=True)
     ])  # fmt: skip
     return judge(paths, real, net), paths
 
 
-def path_between(G: nn.Module, start: Tensor, end: Tensor, kind: Kind) -> Tensor:
-    """Pictures [s, 3, h, w] from z [z] to z [z], on the CPU."""
+def path_between(G: nn.Module, start: Tensor, end: Tensor, kind: Kind, condition: Tensor | None = None) -> Tensor:
+    """Pictures [s, 3, h, w] from z [z] to z [z], all for one condition [1, k] if any, on the CPU."""
     along = walk(torch.stack([start, end]), STEPS - 2, kind)
-    return generate(G, along.to(device_of(G))).float().cpu()
+    device = device_of(G)
+    asked = None if condition is None else condition.expand(len(along), -1).to(device)
+    return generate(G, along.to(device), asked).float().cpu()
 
 
 def judge(paths: Tensor, real: Tensor, net: factors.FactorNetwork | None = None) -> Middle:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from leafwing.core import randomness
 from leafwing.core.errors import BadData
+from leafwing.measure.bootstrap import wilson
 
 Floats: TypeAlias = NDArray[np.float64]
 Verdict: TypeAlias = Literal["one", "several", "unclear"]
@@ -292,11 +293,3 @@ def told_by(x: Floats, side: NDArray[np.bool_]) -> float:
     right = float(((side[:, None] == side) & ties).sum(1).astype(float) @ (1 / ties.sum(1))) / len(x)
     chance = float(max(side.mean(), 1 - side.mean()))
     return max(0.0, (right - chance) / (1 - chance))
-
-
-def wilson(share: float, n: float) -> tuple[float, float]:
-    """95 % interval of a share of n independent trials. Source: Wilson 1927."""
-    z = 1.96
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)

@@ -10,7 +10,6 @@ Shape legend: n pictures, h height, w width, c channels (1 grey, 3 colour).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leafwing.core.errors import BadData
+from leafwing.measure.bootstrap import wilson
 from leafwing.measure.cascade import Cascade, detect, equalised, grey, resized
 
 Pixels = NDArray[np.uint8]
@@ -84,7 +84,7 @@ def face_rate(
         BadData: fewer than 2 pictures, or pictures too small for the detector.
     """
     found = faces_found(pictures, cascade, side=side, progress=progress)
-    low, high = wilson(int(found.sum()), len(found))
+    low, high = wilson(float(found.mean()), len(found))
     native = min(pictures.shape[1:3])
     return FaceRate(
         float(found.mean()), low, high, spread(pictures), None if real is None else spread(real),
@@ -155,17 +155,6 @@ def asymmetry(pictures: Pixels, reach: float = 0.08) -> NDArray[np.float64]:
         part = x[:, :, max(move, 0) : width + min(move, 0)]
         best = np.minimum(best, np.abs(part - part[:, :, ::-1]).mean((1, 2, 3)))
     return best
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share, from ``hits`` of n: Wilson 1927, J. Am. Stat. Assoc. 22, 209."""
-    z = 1.959964
-    share, scale = hits / n, 1 + z * z / n
-    middle, half = (
-        (share + z * z / (2 * n)) / scale,
-        z / scale * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)),
-    )
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _shape(pictures: Pixels) -> tuple[int, int, int]:

@@ -54,3 +54,12 @@ def mean(values: Tensor, note: str = "") -> Measured:
     if len(x) < 2:
         return Measured(float(x.mean()), None, note)
     return Measured(float(x.mean()), float(x.std(correction=0)) / math.sqrt(len(x)), note)
+
+
+def wilson(share: float, n: float) -> tuple[float, float]:
+    """95 % interval of a share of n independent trials, both in 0 to 1. Source: Wilson 1927, J. Am. Stat. Assoc. 22."""
+    z = 1.959964
+    scale = 1 + z * z / n
+    middle = (share + z * z / (2 * n)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from leafwing.core.errors import BadData
 from leafwing.measure import factors
-from leafwing.measure.anime import wilson
+from leafwing.measure.bootstrap import wilson
 from leafwing.measure.factors import NAMES, NUMBERS, Reading
 from leafwing.worlds import faces
 
@@ -217,5 +217,5 @@ def _fit(reading: Reading, factor: str, read: list[float], rng: np.random.Genera
 
 
 def _share(hits: NDArray[np.bool_], of_true: float) -> Share:
-    low, high = wilson(int(hits.sum()), len(hits)) if len(hits) else (0.0, 1.0)
+    low, high = wilson(float(hits.mean()), len(hits)) if len(hits) else (0.0, 1.0)
     return Share(float(hits.mean()) if len(hits) else 0.0, low, high, of_true)

@@ -11,7 +11,6 @@ whose L_C are added; what is not known of a picture adds nothing; the weights of
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import Field
@@ -19,15 +18,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from leafwing.core.vocabulary import Vocabulary
-from leafwing.game import Batch, Terms, Variant, judge
-from leafwing.losses import adversarial, penalties
+from leafwing.game import Batch, Terms, judge
 from leafwing.variants import variants
+from leafwing.variants.reader import Reader
 
 Weight = Annotated[float, Field(ge=0)]
 
 
 @variants.register("acgan")
-class ACGAN(Variant):
+class ACGAN(Reader):
     """The classifying game with an auxiliary classifier.
 
     Args:
@@ -50,22 +49,8 @@ class ACGAN(Variant):
     ) -> None:
         if vocabulary is None:
             raise ValueError("it needs labels to learn from: set data.condition, e.g. to hair or folder")
-        self.d_weight, self.g_weight = d_weight, g_weight
-        self.r1 = penalties.R1(r1_gamma, r1_every)
-        self.vocabulary = vocabulary
-        self.d_outputs = 1 + vocabulary.size
-
-    def score(self, verdicts: Tensor) -> Tensor:
-        """The first output."""
-        return verdicts[:, 0]
-
-    def d_loss(self, real: Tensor, fake: Tensor) -> Terms:
-        """Minus L_S."""
-        return {"adversarial": adversarial.logistic_d(self.score(real), self.score(fake))}
-
-    def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Terms:
-        """L_S in its non-saturating form."""
-        return {"adversarial": adversarial.nonsaturating_g(self.score(fake))}
+        super().__init__(vocabulary.size, r1_gamma, r1_every)
+        self.d_weight, self.g_weight, self.vocabulary = d_weight, g_weight, vocabulary
 
     def d_terms(self, D: nn.Module, real: Batch, fake: Batch, step: int) -> tuple[Terms, Tensor, Tensor]:
         """Minus L_S, minus L_C on both kinds, and R1."""
@@ -96,11 +81,3 @@ class ACGAN(Variant):
             else:
                 loss = loss + (truth[:, 1] * (guess[:, 0] - truth[:, 0]).square()).mean()
         return loss
-
-    def penalties(self, judge: Callable[[Tensor], Tensor], real: Batch, fake: Batch, step: int) -> Terms:
-        """R1 of the score, every ``r1_every`` rounds; Mescheder et al. 2018, Eq. 9."""
-        return self.r1.terms(lambda pictures: self.score(judge(pictures)), real.pictures, step)
-
-    def phase(self, step: int) -> int:
-        """Rounds with the penalty, and rounds without."""
-        return int(self.r1.due(step))

@@ -2,12 +2,10 @@
 
 Source: Chen et al. 2016, arXiv:1606.03657, Eq. 5 and 6: the lower bound E[log Q(c|G(z, c))] + H(c) of the mutual
 information of code and picture, raised by G and by Q, which shares D's body. Codes here are the first numbers of z.
-The R1 penalty, as in `gan`, is Mescheder et al. 2018, arXiv:1801.04406, Eq. 9.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -15,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from leafwing.core.errors import BadConfig
-from leafwing.game import Batch, Terms, Variant, judge
-from leafwing.losses import adversarial, penalties
+from leafwing.game import Batch, Terms, judge
 from leafwing.variants import variants
+from leafwing.variants.reader import Reader
 
 
 @variants.register("infogan")
-class InfoGAN(Variant):
+class InfoGAN(Reader):
     """The non-saturating game, and a reader of z.
 
     Args:
@@ -39,24 +37,8 @@ class InfoGAN(Variant):
         weight: Annotated[float, Field(ge=0)] = 1.0,
         r1_gamma: Annotated[float, Field(ge=0)] = 0.0,
     ) -> None:
-        self.codes, self.kind, self.weight, self.r1 = codes, kind, weight, penalties.R1(r1_gamma)
-        self.d_outputs = 1 + codes
-
-    def score(self, verdicts: Tensor) -> Tensor:
-        """The logit, [n, 1 + codes] -> [n]."""
-        return verdicts[:, 0]
-
-    def d_loss(self, real: Tensor, fake: Tensor) -> Terms:
-        """Tell real from generated."""
-        return {"adversarial": adversarial.logistic_d(self.score(real), self.score(fake))}
-
-    def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Terms:
-        """Fool D."""
-        return {"adversarial": adversarial.nonsaturating_g(self.score(fake))}
-
-    def penalties(self, judge: Callable[[Tensor], Tensor], real: Batch, fake: Batch, step: int) -> Terms:
-        """R1."""
-        return self.r1.terms(lambda pictures: self.score(judge(pictures)), real.pictures, step)
+        super().__init__(codes, r1_gamma)
+        self.codes, self.kind, self.weight = codes, kind, weight
 
     def d_terms(self, D: nn.Module, real: Batch, fake: Batch, step: int) -> tuple[Terms, Tensor, Tensor]:
         """Tell real from generated, and read z."""

@@ -1,1 +1,19 @@
 """Worlds: data drawn by program, so that the truth behind every picture is known."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+PICTURES = {"faces": "leafwing.worlds.faces:Faces", "corner": "leafwing.worlds.corner:Corner"}
+"""The worlds of pictures: name -> ``module:Class``, imported when asked for. The class is called with the seed."""
+
+
+def build(name: str, seed: int) -> Any:
+    """The world of that name, seeded.
+
+    Raises:
+        KeyError: there is none.
+    """
+    module, _, attribute = PICTURES[name].partition(":")
+    return getattr(import_module(module), attribute)(seed)

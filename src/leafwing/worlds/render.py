@@ -9,10 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from leafwing.core.errors import BadConfig, BadData
-from leafwing.worlds.corner import Corner
-from leafwing.worlds.faces import Faces
-
-WORLDS: dict[str, type[Faces] | type[Corner]] = {"faces": Faces, "corner": Corner}
+from leafwing.worlds import PICTURES, build
 
 
 def render_folder(
@@ -32,13 +29,15 @@ def render_folder(
         The folder.
     """
     name = world.removeprefix("world:")
-    if name not in WORLDS:
-        raise BadConfig(f"There is no world {name!r} that can be drawn; there is: {', '.join(WORLDS)}, stacked-mnist.")
+    if name not in PICTURES:
+        raise BadConfig(
+            f"There is no world {name!r} that can be drawn; there is: {', '.join(PICTURES)}, stacked-mnist."
+        )
     if count < 1:
         raise BadConfig(f"--count {count} cannot be: draw at least 1 picture.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadData(f"{out} is not empty: choose a new folder for --out.")
-    drawn = WORLDS[name](seed)
+    drawn = build(name, seed)
     if size < drawn.min_size:
         raise BadConfig(f"--image-size {size} cannot be: the world {name} starts at {drawn.min_size} pixels.")
     out.mkdir(parents=True, exist_ok=True)
