@@ -100,3 +100,32 @@ class Projection(nn.Module):
             raise BadNetwork("This discriminator was built for a condition: call it as D(pictures, condition).")
         pooled = features.flatten(2).sum(2) if features.ndim > 2 else features
         return torch.einsum("nf,nf->n", pooled, self.embed(condition))
+
+
+class MinibatchSpread(nn.Module):
+    """Adds maps: how much the features vary over a small group of the batch. Karras et al. 2018, Sec. 3.
+
+    Groups are taken with a stride through the batch; a batch that is no multiple of the group is one group.
+
+    Args:
+        group: pictures of a group.
+        maps: m, each about its share of the features; 1 in ProGAN and the StyleGANs.
+
+    Shape:
+        ``[n, f, h, w] -> [n, f + m, h, w]``, f a multiple of m.
+    """
+
+    def __init__(self, group: int = 4, maps: int = 1) -> None:
+        super().__init__()
+        self.group, self.maps = group, maps
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The features, and after them the maps, each of one value a picture."""
+        n, f, h, w = features.shape
+        group = self.group if n % self.group == 0 else n
+        wide = features.to(torch.promote_types(features.dtype, torch.float32))
+        grouped = wide.reshape(group, n // group, self.maps, f // self.maps, h, w)
+        variance = (grouped - grouped.mean(0)).square().mean(0)  # torch's var(dim=0) is several times slower
+        spread = (variance + 1e-8).sqrt().mean(dim=(2, 3, 4))
+        planes = spread.repeat(group, 1)[:, :, None, None].expand(n, self.maps, h, w)
+        return torch.cat([features, planes.to(features.dtype)], dim=1)

@@ -21,7 +21,15 @@ from torch.nn import functional as F
 
 from leafwing.fusion import Way
 from leafwing.networks import discriminators, generators
-from leafwing.networks.blocks import Asks, Join, Projection, WithCondition, doublings, refuse_unseen
+from leafwing.networks.blocks import (
+    Asks,
+    Join,
+    MinibatchSpread,
+    Projection,
+    WithCondition,
+    doublings,
+    refuse_unseen,
+)
 from leafwing.networks.conditional_norm import Chain, batch_norm
 
 Width = Annotated[int, Field(ge=1, le=4096)]
@@ -109,27 +117,6 @@ class ResizeGenerator(nn.Module):
         """Pictures for z, and for a condition if the network was built for one."""
         pictures: Tensor = self.body(self.see(z, condition), condition)
         return pictures
-
-
-class MinibatchSpread(nn.Module):
-    """Adds one map: how much the features vary over a small group of the batch. Karras et al. 2018, Sec. 3.
-
-    Groups are taken with a stride through the batch; a batch that is no multiple of the group is one group.
-    """
-
-    def __init__(self, group: int = 4) -> None:
-        super().__init__()
-        self.group = group
-
-    def forward(self, features: Tensor) -> Tensor:
-        """[n, f, h, w] -> [n, f + 1, h, w]."""
-        n, _, h, w = features.shape
-        group = self.group if n % self.group == 0 else n
-        grouped = features.float().reshape(group, n // group, *features.shape[1:])
-        variance = (grouped - grouped.mean(0)).square().mean(0)  # torch's var(dim=0) is several times slower
-        spread = (variance + 1e-8).sqrt().mean(dim=(1, 2, 3))
-        plane = spread.repeat(group)[:, None, None, None].expand(n, 1, h, w)
-        return torch.cat([features, plane.to(features.dtype)], dim=1)
 
 
 @discriminators.register("resize")
