@@ -252,6 +252,24 @@ def test_the_faces_of_a_conditional_generator_are_looked_at(trained, capsys):
     assert json.loads(capsys.readouterr().out)["subject"] == str(trained)
 
 
+def test_whether_it_draws_what_was_asked_is_evaluated(trained, tmp_path, capsys, monkeypatch):
+    """Issue 4, item 2: a classifier taught by half of the data, tried on the other half and on samples."""
+    assert run(["evaluate", str(trained), "--data", "world:faces", "--count", "1000", "--features", "faces", "--json",
+                "--metrics", "accuracy"]) == 0  # fmt: skip
+    found = json.loads(capsys.readouterr().out)["measures"]
+    assert set(found) == {"accuracy[faces] hair", "accuracy[faces] eyes"}
+    hair = found["accuracy[faces] hair"]
+    assert hair["data"]["value"] > 0.9, "the factor network sees hair"
+    assert hair["value"] < 0.5, "two rounds teach G nothing"
+    unlabelled = tmp_path / "plain"
+    assert run(["sample", str(trained), "--count", "60", "--out", str(unlabelled)]) == 0
+    asked = ["evaluate", str(trained), "--data", str(unlabelled), "--features", "pixels"]
+    assert run([*asked, "--metrics", "accuracy"]) == 2
+    assert "data with labels" in capsys.readouterr().err
+    assert run(asked) == 0, "data without labels is measured without it"
+    assert "accuracy" not in capsys.readouterr().out
+
+
 def test_a_generator_is_asked_without_its_data(trained, tmp_path):
     """Issue 6, item 8: --given by name, several at once, every value for one z; what was asked is in the file."""
     G = api.load(trained, device="cpu")

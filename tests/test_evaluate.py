@@ -161,6 +161,7 @@ def test_greyscale_against_colour(pictures, faces, tmp_path, capsys):
         (["--metrics", "path"], "needs a run"),
         (["--metrics", "score"], "names nothing"),
         (["--metrics", "kid"], "Inception"),
+        (["--metrics", "accuracy"], "trained with classes"),
         (["--metrics", ","], "at least one measure"),
         (["--nearest", "80", "--metrics", "recall"], "at least 81 pictures"),
     ],

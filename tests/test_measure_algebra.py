@@ -14,7 +14,7 @@ from references import reference
 
 from leafwing.core.errors import BadData
 from leafwing.measure import bootstrap, diversity, frechet, kernel, manifold, sliced, statistics
-from leafwing.measure.accuracy import accuracy
+from leafwing.measure.accuracy import accuracy, discriminant, recognised
 from leafwing.measure.inception_score import score
 
 
@@ -323,3 +323,34 @@ def test_fifty_thousand_against_fifty_thousand_in_bounded_memory():
     """All their distances at once would be 20 GB."""
     done = subprocess.run([sys.executable, "-c", LARGE], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 400  # MB
+
+
+def test_fishers_discriminant_is_bayes_rule_for_gaussians_of_one_covariance():
+    """Hastie et al. 2009, Sec. 4.3: log p1/p0 = log pi1/pi0 - (m1+m0)S(m1-m0)/2 + x S(m1-m0), S the precision."""
+    rng = torch.Generator().manual_seed(0)
+    root = torch.tensor([[2.0, 0.0], [1.0, 0.5]], dtype=torch.float64)
+    means = torch.tensor([[0.0, 0.0], [3.0, -1.0]], dtype=torch.float64)
+    classes = (torch.rand(200_000, generator=rng) < 0.25).long()
+    x = means[classes] + torch.randn(200_000, 2, generator=rng, dtype=torch.float64) @ root.T
+    found = discriminant(x, classes, 3, ridge=0)(x[:50])
+    precision, apart = torch.linalg.inv(root @ root.T), means[1] - means[0]
+    true = np.log(0.25 / 0.75) - (means.sum(0) @ precision @ apart) / 2 + x[:50] @ precision @ apart
+    assert (found[:, 1] - found[:, 0]).numpy() == pytest.approx(true.numpy(), abs=0.2, rel=0.03)
+    assert (found[:, 2] == -torch.inf).all(), "a class without pictures is never chosen"
+
+
+def test_what_was_asked_is_recognised_and_the_mark_is_held_out():
+    rng = torch.Generator().manual_seed(0)
+    of_data = torch.arange(4).repeat(100).float()
+    data = torch.nn.functional.one_hot(of_data.long()).float() * 9 + torch.randn(400, 4, generator=rng)
+    of_data[:8] = torch.nan
+    asked = torch.tensor([0.0, 1.0, 2.0, torch.nan])
+    samples = torch.eye(4)[[0, 1, 3, 3]] * 9
+    order = torch.randperm(400, generator=rng)
+    own, mark = recognised(data[order], of_data[order], samples, asked, 4)
+    assert own.value == pytest.approx(2 / 3)
+    assert mark.value == 1
+    _, chance = recognised(torch.randn(400, 300, generator=rng), of_data, samples.repeat(1, 75), asked, 4)
+    assert chance.value < 0.5, "what the classifier learnt by heart is no mark"
+    with pytest.raises(BadData, match="two classes"):
+        recognised(data, torch.zeros(400), samples, asked, 4)

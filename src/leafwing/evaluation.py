@@ -18,8 +18,10 @@ from leafwing import loading
 from leafwing.core import pictures, randomness
 from leafwing.core.errors import BadConfig, BadData
 from leafwing.core.progress import counting
+from leafwing.core.vocabulary import Codes, Vocabulary
 from leafwing.data import Store, open_data
 from leafwing.data.drawn import is_world
+from leafwing.data.label_doors import read_labels
 from leafwing.data.pictures import Fit
 from leafwing.data.sizes import sizes_of
 from leafwing.explore import sample as sampling
@@ -51,6 +53,7 @@ class Pictures:
         some: the first so many of them, in an order that owes nothing to the source's.
         identity: what determines them, so that their features can be kept; None to keep nothing.
         grey: whether they are without colour.
+        labels: what is known or was asked of each of them, as codes [n, a] of a vocabulary; None for nothing.
     """
 
     title: str
@@ -59,6 +62,7 @@ class Pictures:
     some: Callable[[int], NDArray[np.uint8]]
     identity: dict[str, Any] | None
     grey: bool
+    labels: Callable[[Vocabulary], Codes | None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,11 @@ def evaluate(
     name = network or features.default_for(source)
     with counting("downloading") if download else nullcontext() as loaded:
         net = features.load(name, where, resizer=resizer, download=download, progress=loaded)
-    names = panel.chosen(metrics, net, G is not None)
     shape = shape_of(G, subject, source, image_size, channels)
     theirs = from_data(source, shape, count, seed, recipe_of(G).data.count if G and not data else None)
     ours = from_generator(G, subject, shape, count or theirs.n, seed) if G else from_data(subject, shape, count, seed)
+    told = told_of(G, ours, theirs)
+    names = panel.chosen(metrics, net, G is not None, told is not None)
     if channels is None:
         check_colours(ours, theirs)
     if metrics is None and min(ours.n, theirs.n) < frechet.enough_to_extrapolate(net.dim):
@@ -107,7 +112,7 @@ def evaluate(
     steps = (lambda: path_steps(G, net, min(ours.n, LOOKED_AT), seed)) if G else None
     board = Panel(
         net, table_of(ours, net), table_of(theirs, net), ours.some, theirs.some, seed, nearest, resamples,
-        where if where.type == "cuda" else "cpu", steps,
+        where if where.type == "cuda" else "cpu", steps, told,
     )  # fmt: skip
     protocol = net.protocol() | {
         "samples": ours.n, "samples_of": ours.title, "pictures": theirs.n, "pictures_of": theirs.title,
@@ -122,9 +127,20 @@ def measured(board: Panel, names: Iterable[str]) -> dict[str, Line]:
     for name in names:
         with counting(name) as report:
             board.progress = report
-            own, theirs = MEASURES[name].compute(board)
-        lines[panel.label(name, board.network)] = Line(own, theirs, MEASURES[name].better)
+            answer = MEASURES[name].compute(board)
+        answers = answer if isinstance(answer, dict) else {"": answer}
+        for part, (own, theirs) in answers.items():
+            called = panel.label(name, board.network) + (f" {part}" if part else "")
+            lines[called] = Line(own, theirs, MEASURES[name].better)
     return lines
+
+
+def told_of(G: Generator | None, ours: Pictures, theirs: Pictures) -> panel.Told | None:
+    """What was asked of the samples and is known of the data, if G can be asked for classes that the data has."""
+    if G is None or G.vocabulary is None or not any(attribute.classes for attribute in G.vocabulary.attributes):
+        return None
+    asked, known = (side.labels(G.vocabulary) for side in (ours, theirs))
+    return None if asked is None or known is None else panel.Told(G.vocabulary, asked, known)
 
 
 def check_colours(ours: Pictures, theirs: Pictures) -> None:
@@ -212,7 +228,27 @@ def from_data(source: str, shape: Shape, count: int | None, seed: int, of_recipe
         "prepared": [shape.side, shape.channels, shape.fit],
         "which": "all" if n == len(store) else [n, seed],
     }
-    return Pictures(source, n, batches, lambda k: store.pictures[order[: min(k, n)]], identity, is_grey(store))
+
+    def labels(vocabulary: Vocabulary) -> Codes | None:
+        try:
+            known = read_labels(store, vocabulary.names, whole=of_recipe is None)
+        except BadData:  # the data says nothing of this
+            return None
+        return translated(known.codes[which], known.vocabulary, vocabulary)
+
+    some = lambda k: store.pictures[order[: min(k, n)]]  # noqa: E731
+    return Pictures(source, n, batches, some, identity, is_grey(store), labels)
+
+
+def translated(codes: Codes, learnt: Vocabulary, vocabulary: Vocabulary) -> Codes:
+    """Codes [n, a] of one vocabulary in another with the same attributes; NaN for a class that it does not have."""
+    out = codes.copy()
+    for place, (theirs, ours) in enumerate(zip(learnt.attributes, vocabulary.attributes, strict=True)):
+        if ours.classes:
+            numbers = {name: float(code) for code, name in enumerate(ours.classes)}
+            said = [theirs.show(float(code)) for code in codes[:, place]]
+            out[:, place] = [numbers.get(word, np.nan) for word in said]
+    return out
 
 
 def is_grey(store: Store) -> bool:
@@ -228,9 +264,19 @@ def from_generator(G: Generator, title: str, shape: Shape, n: int, seed: int) ->
         for some in Asking(G).draw(count, seed):
             yield pictures.to_uint8(some.pictures)
 
+    def labels(vocabulary: Vocabulary) -> Codes | None:
+        found = Asking(G).conditions(seed, 0, n)
+        return None if found is None else found[1]
+
     step = f" (step {G.card['step']:,})" if isinstance(G.card.get("step"), int) else ""
     return Pictures(
-        f"{title}{step}", n, batches, lambda k: np.concatenate(list(batches(min(k, n)))), None, shape.channels == 1
+        f"{title}{step}",
+        n,
+        batches,
+        lambda k: np.concatenate(list(batches(min(k, n)))),
+        None,
+        shape.channels == 1,
+        labels,
     )
 
 

@@ -20,7 +20,19 @@ from torch import Tensor
 
 from leafwing.core import randomness
 from leafwing.core.errors import BadConfig, did_you_mean
-from leafwing.measure import bootstrap, diversity, frechet, inception_score, kernel, manifold, ms_ssim, path, sliced
+from leafwing.core.vocabulary import Codes, Vocabulary
+from leafwing.measure import (
+    accuracy,
+    bootstrap,
+    diversity,
+    frechet,
+    inception_score,
+    kernel,
+    manifold,
+    ms_ssim,
+    path,
+    sliced,
+)
 from leafwing.measure.bootstrap import Measured
 from leafwing.measure.network import Network
 from leafwing.measure.rows import blocks
@@ -32,6 +44,21 @@ Some: TypeAlias = Callable[[int], NDArray[np.uint8]]
 
 LOOKED_AT = 1000
 """Pictures for the measures that compare pixels."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was asked of each sample and is known of each picture.
+
+    Attributes:
+        vocabulary: the attributes.
+        samples: codes [n, a].
+        data: codes [m, a].
+    """
+
+    vocabulary: Vocabulary
+    samples: Codes
+    data: Codes
 
 
 @dataclass
@@ -49,6 +76,7 @@ class Panel:
         resamples: for the spread.
         device: where the algebra is computed, in float64.
         steps: the squared lengths of the path through z, for a generator; None for pictures alone.
+        told: for a conditional generator against labelled data.
         progress: called with (done, total) of the measure that is being computed.
     """
 
@@ -62,6 +90,7 @@ class Panel:
     resamples: int = bootstrap.RESAMPLES
     device: torch.device | str = "cpu"
     steps: Callable[[], Tensor] | None = None
+    told: Told | None = None
     progress: Callable[[int, int], None] = lambda *_: None
 
     def rng(self, purpose: str) -> np.random.Generator:
@@ -153,19 +182,32 @@ def _path(p: Panel) -> Answer:
     return path.length(p.steps()), None
 
 
+def _accuracy(p: Panel) -> dict[str, Answer]:
+    assert p.told is not None  # see `chosen`
+    samples, data = (torch.from_numpy(np.array(table.rows)) for table in (p.samples, p.data))
+    order = torch.from_numpy(p.rng("accuracy").permutation(len(data)))
+    found: dict[str, Answer] = {}
+    for place, attribute in enumerate(p.told.vocabulary.attributes):
+        if attribute.classes:
+            asked, known = (torch.from_numpy(codes[:, place].copy()) for codes in (p.told.samples, p.told.data))
+            k = len(attribute.classes)
+            found[attribute.name] = accuracy.recognised(data[order], known[order], samples, asked, k)
+    return found
+
+
 @dataclass(frozen=True)
 class Measure:
     """One measure: how it is computed, what its name is on FID's Inception, and how to read it.
 
     Attributes:
-        compute: the function.
+        compute: the function; it may answer by attribute.
         better: ``lower``, ``higher``, or ``as the data``.
         on_inception: its name with FID's own network; its name here and the network's in brackets otherwise.
         of_pixels: whether it looks at pixels and not at features.
         usual: whether it is measured unless asked otherwise.
     """
 
-    compute: Callable[[Panel], Answer]
+    compute: Callable[[Panel], Answer | dict[str, Answer]]
     better: str
     on_inception: str = ""
     of_pixels: bool = False
@@ -186,6 +228,7 @@ MEASURES: dict[str, Measure] = {
     "sharpness": Measure(_sharpness, "as the data", of_pixels=True),
     "score": Measure(_score, "higher", "inception_score", usual=False),
     "path": Measure(_path, "lower", usual=False),
+    "accuracy": Measure(_accuracy, "as the data", usual=False),
 }
 ALIASES = {measure.on_inception: name for name, measure in MEASURES.items() if measure.on_inception}
 
@@ -200,19 +243,23 @@ def label(name: str, network: Network) -> str:
     return f"{name}[{network.name}]"
 
 
-def chosen(asked: Iterable[str] | None, network: Network, generated: bool = False) -> list[str]:
+def chosen(
+    asked: Iterable[str] | None, network: Network, generated: bool = False, conditional: bool = False
+) -> list[str]:
     """The measures that were asked for, in the table's order; the usual ones if none were.
 
     Args:
         asked: names, those on Inception among them.
         network: whose features are measured.
         generated: whether there is a generator to ask, and not pictures alone.
+        conditional: whether it can be asked for what the data's pictures are labelled with.
 
     Raises:
         BadConfig: an unknown one, FID asked of another network than Inception, or one that cannot be measured here.
     """
     if asked is None:
-        return [name for name, measure in MEASURES.items() if measure.usual or (name == "score" and network.standard)]
+        more = {"score": network.standard, "accuracy": conditional}
+        return [name for name, measure in MEASURES.items() if measure.usual or more.get(name)]
     wanted = {_known(name, network) for name in asked}
     if not wanted:
         raise BadConfig(f"--metrics needs at least one measure. There is: {', '.join(MEASURES)}.")
@@ -223,6 +270,11 @@ def chosen(asked: Iterable[str] | None, network: Network, generated: bool = Fals
         )
     if "path" in wanted and not generated:
         raise BadConfig("A path length needs a run or a generator, not pictures: leave path out of --metrics.")
+    if "accuracy" in wanted and not conditional:
+        raise BadConfig(
+            "An accuracy needs a generator that was trained with classes, and data with labels of them: leave accuracy "
+            "out of --metrics."
+        )
     return [name for name in MEASURES if name in wanted]
 
 
