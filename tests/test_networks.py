@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from leafwing.core import randomness
 from leafwing.core.errors import BadConfig, BadNetwork
 from leafwing.fusion import Add
+from leafwing.game import call
 from leafwing.networks import GIVEN, discriminators, generators
 from leafwing.networks.resize import EnlargeConvolve, MinibatchSpread
 from leafwing.recipe import Recipe
@@ -35,7 +36,9 @@ def test_every_generator(name, z_dim, size, channels, k):
     pictures = G(z) if x is None else G(z, x)
     assert pictures.shape == (4, channels, size, size)
     assert pictures.abs().max() <= 1 or G.unbounded
-    (pictures * torch.randn_like(pictures)).sum().backward()
+    code = call(G.encode, pictures, x) if hasattr(G, "encode") else z
+    assert code.shape == z.shape
+    ((pictures * torch.randn_like(pictures)).sum() + (code * torch.randn_like(code)).sum()).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in G.parameters())
     with pytest.raises(BadNetwork):
         G(z, torch.randn(4, 2)) if x is None else G(z)
@@ -67,11 +70,13 @@ def test_a_fusion_of_ones_own_in_every_generator(name):
 @pytest.mark.parametrize(("size", "channels", "k", "outputs"), [(64, 3, 0, 1), (16, 1, 0, 2), (24, 4, 3, 1)])
 def test_every_discriminator(name, size, channels, k, outputs):
     """R38: a scalar a picture (two numbers for a two-class judge); every weight gets a gradient."""
-    D = build(discriminators, name, image_size=size, channels=channels, condition_dim=k, outputs=outputs)
+    D = build(discriminators, name, z_dim=7, image_size=size, channels=channels, condition_dim=k, outputs=outputs)
     pictures, x = torch.randn(4, channels, size, size), torch.randn(4, k) if k else None
     verdicts = D(pictures) if x is None else D(pictures, x)
     assert verdicts.shape == ((4,) if outputs == 1 else (4, outputs))
-    (verdicts * torch.randn_like(verdicts)).sum().backward()
+    on_code = D.judge_code(torch.randn(4, 7)) if hasattr(D, "judge_code") else torch.zeros(4)
+    assert on_code.shape == (4,)
+    ((verdicts * torch.randn_like(verdicts)).sum() + on_code.square().sum()).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in D.parameters())
 
 

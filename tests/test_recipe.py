@@ -30,6 +30,7 @@ TINY = {
     "wgan-gp": ["generator.width=4", "discriminator.width=4", "train.n_d=2"],
     "r3gan": (small := ["generator.width=4", "discriminator.width=4", "generator.blocks=1", "discriminator.blocks=1"]),
     "r3gan-ffhq64": small,
+    "alpha-gan": [*narrow, "discriminator.units=8"],
     "gan-2014": ["generator.hidden=16", "discriminator.units=8"],
 }
 

@@ -60,6 +60,17 @@ def check_players(
         if pictures.ndim == 4:  # as the data door will hand them over
             attempt("discriminator", D, pictures.contiguous(memory_format=layout), about)
         check_verdicts(judge(D, Batch(pictures, about)), n, variant.d_outputs)
+    with frozen(G, D), torch.no_grad():
+        check_code(variant.fakes(G, z, Batch(pictures, condition)), D)
+
+
+def check_code(fake: Batch, D: nn.Module) -> None:
+    """Where G has an encoder, D has a judge for codes."""
+    if fake.code is not None and not hasattr(D, "judge_code"):
+        raise BadNetwork(
+            "The generator has an encoder, so the discriminator needs a judge_code for codes: use --set "
+            "discriminator.name=alpha-gan."
+        )
 
 
 def refuse_batch_norm(D: nn.Module, variant: Variant) -> None:

@@ -30,7 +30,7 @@ from leafwing.data import Store
 from leafwing.data.conditions import Conditions
 from leafwing.data.feed import Feed
 from leafwing.data.labels import Labels
-from leafwing.game import call
+from leafwing.game import Batch, call
 from leafwing.prepare import choose_device, prepare, settle
 from leafwing.recipe import Recipe
 from leafwing.training import Training, one_round
@@ -326,7 +326,7 @@ def size(tensor: Tensor) -> int:
 
 
 def table(net: nn.Module, training: Training) -> list[Layer]:
-    """The layers of G or D, in the order in which two pictures pass them."""
+    """The layers of G (and its encoder) or of D (and its judge of codes), in the order in which two pictures pass."""
     rows: list[Layer] = []
 
     def note(name: str, layer: nn.Module, inputs: tuple[Any, ...], out: Any) -> None:
@@ -352,7 +352,11 @@ def table(net: nn.Module, training: Training) -> list[Layer]:
         with torch.no_grad():
             asked = training.asked(0, 2)
             told = asked if training.variant.d_sees_condition else None
-            call(net, z, asked) if net is players.G else call(net, call(players.G, z, asked), told)
+            fake = training.variant.fakes(players.G, z, Batch(training.shown(0, 2), asked))
+            if net is players.D:
+                call(net, fake.pictures, told)
+                if fake.code is not None:
+                    net.judge_code(fake.code)  # type: ignore[operator]
     finally:
         for hook in hooks:
             hook.remove()

@@ -27,16 +27,23 @@ class Batch(NamedTuple):
     """Pictures [n, c, h, w] in [-1, 1] (or vectors [n, d]) and what was asked for [n, ...], if anything.
 
     ``wrong`` [n, k] is what the pictures are not, for variants that want it; ``z`` [n, z_dim] is known of fakes.
+    Where G has an encoder, ``code`` [n, z_dim] is what it makes of the reals, and ``rebuilt`` G's pictures of that.
     """
 
     pictures: Tensor
     condition: Tensor | None = None
     wrong: Tensor | None = None
     z: Tensor | None = None
+    code: Tensor | None = None
+    rebuilt: Tensor | None = None
 
     def rows(self, some: slice) -> Batch:
         """Part of the batch."""
         return Batch(*(None if part is None else part[some] for part in self))  # type: ignore[arg-type]
+
+    def detached(self) -> Batch:
+        """The same without a graph."""
+        return Batch(*(None if part is None else part.detach() for part in self))  # type: ignore[arg-type]
 
 
 Fakes: TypeAlias = Callable[[slice], Batch]
@@ -55,6 +62,10 @@ class Variant:
 
     def set_schedule(self, images: int) -> None:
         """Before a round: set what changes with the real images shown so far. Nothing by default."""
+
+    def fakes(self, G: nn.Module, z: Tensor, real: Batch) -> Batch:
+        """What G plays with: its pictures for z and for the conditions of the reals; here it may also look at these."""
+        return Batch(call(G, z, real.condition), real.condition, z=z)
 
     def score(self, verdicts: Tensor) -> Tensor:
         """D's output as one score a picture [n]; higher = looks more real."""
@@ -121,26 +132,21 @@ def draw_z(players: Players, n: int, step: int, turn: str) -> Tensor:
 
 def draw_fakes(players: Players, like: Batch, step: int, turn: str) -> Batch:
     """As many fakes as ``like`` has reals, for the same conditions, from fresh z."""
-    return fakes_on_demand(players, like, step, turn)(slice(None))
+    return fakes_on_demand(Variant(), players, like, step, turn)(slice(None))
 
 
-def fakes_on_demand(players: Players, like: Batch, step: int, turn: str) -> Fakes:
-    """The same, each part computed when it is asked for."""
+def fakes_on_demand(variant: Variant, players: Players, like: Batch, step: int, turn: str) -> Fakes:
+    """What the variant has G make, each part computed when it is asked for."""
     z = draw_z(players, len(like.pictures), step, turn)
-
-    def fakes(some: slice) -> Batch:
-        condition = like.rows(some).condition
-        return Batch(call(players.G, z[some], condition), condition, z=z[some])
-
-    return fakes
+    return lambda some: variant.fakes(players.G, z[some], like.rows(some))
 
 
-def share_fakes(players: Players, like: Batch, step: int, turn: str) -> Fakes | None:
+def share_fakes(variant: Variant, players: Players, like: Batch, step: int, turn: str) -> Fakes | None:
     """Fakes with G's graph, for D's last turn and G's first; None if every turn is to draw its own."""
     if not players.share_fakes or players.microbatch:  # a graph of the whole batch is what micro-batches avoid
         return None
     with players.precision():
-        drawn = draw_fakes(players, like, step, turn)
+        drawn = fakes_on_demand(variant, players, like, step, turn)(slice(None))
     return lambda some: drawn
 
 
@@ -222,16 +228,16 @@ def play_round(variant: Variant, players: Players, reals: Sequence[Batch], step:
     log: Terms = {}
     last = len(reals) - 1
     before = Buffers(players.G)
-    shared = share_fakes(players, reals[last], step, f"D{last}")  # drawn before G is frozen: it will learn from them
+    shared = share_fakes(variant, players, reals[last], step, f"D{last}")  # before G is frozen: it will learn from them
 
     with frozen(players.G):  # step 1: fix G; D learns to tell real from generated
         for turn, real in enumerate(reals):
-            fakes = (shared if turn == last else None) or fakes_on_demand(players, real, step, f"D{turn}")
+            fakes = (shared if turn == last else None) or fakes_on_demand(variant, players, real, step, f"D{turn}")
             log |= turn_of_d(variant, players, real, fakes, step)
 
     with frozen(players.D):  # step 2: fix D; G learns to raise D's score
         for turn in range(n_g):
-            fakes = (shared if turn == 0 else None) or fakes_on_demand(players, reals[last], step, f"G{turn}")
+            fakes = (shared if turn == 0 else None) or fakes_on_demand(variant, players, reals[last], step, f"G{turn}")
             log |= turn_of_g(variant, players, reals[last], fakes, before)
 
     return log
@@ -243,9 +249,7 @@ def turn_of_d(variant: Variant, players: Players, real: Batch, fakes: Fakes, ste
 
     def terms(some: slice) -> Terms:
         with players.precision():
-            fake = fakes(some)
-            fake = fake._replace(pictures=fake.pictures.detach())
-            named, on_real, on_fake = variant.d_terms(players.D, real.rows(some), fake, step)
+            named, on_real, on_fake = variant.d_terms(players.D, real.rows(some), fakes(some).detached(), step)
         verdicts.append((on_real.detach(), on_fake.detach()))
         return named
 

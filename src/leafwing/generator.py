@@ -47,6 +47,23 @@ class Generator:
         device = next(self.network.parameters()).device
         return call(self.network, z.to(device), None if condition is None else condition.to(device))
 
+    @torch.inference_mode()
+    def encode(self, pictures: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Pictures [n, c, h, w] in [-1, 1] (and a condition [n, k]) -> their z [n, z_dim], where there is an encoder.
+
+        Raises:
+            BadNetwork: there is none; alpha-gan has one.
+        """
+        if not hasattr(self.network, "encode"):
+            raise BadNetwork("This generator has no encoder: train one by --recipe alpha-gan.")
+        device = next(self.network.parameters()).device
+        told = None if condition is None else condition.to(device)
+        return call(self.network.encode, pictures.to(device), told)  # type: ignore[arg-type]
+
+    def reconstruct(self, pictures: Tensor, condition: Tensor | None = None) -> Tensor:
+        """What G draws of the pictures' z: [n, c, h, w] in [-1, 1]; see :meth:`encode`."""
+        return self(self.encode(pictures, condition), condition)
+
     def ask(self, *given: str, count: int = 1, seed: int = 0) -> Tensor:
         """Conditions [count, k] for ``G(z, condition)``: ``G.ask("hair=blue", "eyes=red", count=16)``.
 

@@ -56,11 +56,18 @@ class Training:
 
     def asked(self, start: int, stop: int) -> Tensor | None:
         """Conditions [stop - start, k] of the run's first pictures on this rank, for whoever draws by the way."""
-        if self.conditions is None:
-            return None
-        size = len(self.conditions(0))
-        some = torch.cat([self.conditions(turn) for turn in range(start // size, -(-stop // size))])
-        return some[start % size :][: stop - start]
+        return first(self.conditions, start, stop) if self.conditions else None
+
+    def shown(self, start: int, stop: int) -> Tensor:
+        """The run's first real pictures [stop - start, c, h, w] on this rank."""
+        return first(self.reals, start, stop)
+
+
+def first(source: Reals, start: int, stop: int) -> Tensor:
+    """Rows ``start`` to ``stop`` of all turns laid end to end."""
+    size = len(source(0))
+    some = torch.cat([source(turn) for turn in range(start // size, -(-stop // size))])
+    return some[start % size :][: stop - start]
 
 
 class Watcher:

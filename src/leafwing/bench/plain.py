@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from leafwing.core.errors import BadConfig
 from leafwing.game import Batch, Variant, asking
 from leafwing.latents import Normal
 from leafwing.losses.penalties import R1
@@ -159,8 +160,13 @@ def plain(recipe: Recipe, device: torch.device, reals: Sequence[Tensor]) -> Call
         recipe: its networks, losses and optimisers are used; its precision and memory format are not.
         device: where it plays.
         reals: n_D batches of pictures [n, c, h, w] in [-1, 1], the same in every round.
+
+    Raises:
+        BadConfig: the variant has G make more than pictures of z.
     """
     variant, prior, train, optimizer = recipe.build_variant(), recipe.build_prior(), recipe.train, recipe.optimizer
+    if type(variant).fakes is not Variant.fakes:
+        raise BadConfig(f"There is no textbook loop for {recipe.variant.name}, whose G makes more than pictures of z.")
     G, D = (net.to(device) for net in recipe.build_networks())
     opt_G, opt_D = adam_or_other(optimizer.generator, G), adam_or_other(optimizer.discriminator, D)
     reals = [real.to(device, memory_format=torch.contiguous_format) for real in reals]

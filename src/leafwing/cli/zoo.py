@@ -103,6 +103,7 @@ def show_recipe(name: str, asked: str, known: list[Name], toml: bool, json_outpu
     """A recipe's page, after the papers that share its name, if it is not the only one."""
     from leafwing.explain import as_text, explain
     from leafwing.recipe import load_recipe
+    from leafwing.zoo.names import NOTES
 
     recipe = load_recipe(name)
     if toml:
@@ -115,6 +116,9 @@ def show_recipe(name: str, asked: str, known: list[Name], toml: bool, json_outpu
         print(f"The recipe {name} is the one that is marked:\n")
     elif known:
         print(f"{line(known[0])}\n")
+    for one in known:
+        if one.id in NOTES:
+            print(f"{one.name}: {NOTES[one.id]}\n")
     return print(as_text(told))
 
 

@@ -58,7 +58,8 @@ def played(recipe: Recipe) -> tuple[tuple[str, ...], tuple[Formula, ...], tuple[
     z = recipe.build_prior().sample(4, stream(0, 0, "explain"))
     asked = torch.eye(vocabulary.size)[[0, 1, 0, 1]] if vocabulary else None
     wrong = asked.flip(0) if asked is not None and rules.wants_wrong else None
-    D, real, fake = StandIn(rules.d_outputs), Batch(pictures, asked, wrong), Batch(-pictures, asked, z=z)
+    D, real = StandIn(rules.d_outputs), Batch(pictures, asked, wrong)
+    fake = Batch(-pictures, asked, z=z, code=z.flip(0), rebuilt=pictures / 2)
     with Listening(rules) as to_d:
         d_terms, _, _ = rules.d_terms(D, real, fake, 0)
     with Listening(rules) as to_g:
@@ -89,6 +90,10 @@ class StandIn(nn.Module):
         """[n, 1, 2, 2] -> [n] or [n, outputs]."""
         verdicts: Tensor = self.layer(pictures.flatten(1))
         return verdicts[:, 0] if self.outputs == 1 else verdicts
+
+    def judge_code(self, code: Tensor) -> Tensor:
+        """[n, z] -> [n]."""
+        return code.sum(1)
 
 
 class Listening:

@@ -85,5 +85,8 @@ def standing(training: Training, pictures: int = 256, batch: int = 32) -> nn.Mod
     with torch.no_grad():
         for number in range(max(1, pictures // batch)):
             z = prior.sample(batch, randomness.stream(seed, 0, "standing", number)).to(device)
-            call(G, z, training.asked(number * batch, (number + 1) * batch))
+            rows = number * batch, (number + 1) * batch
+            call(G, z, training.asked(*rows))
+            if hasattr(G, "encode"):  # an encoder has statistics of its own, of real pictures
+                call(G.encode, training.shown(*rows).to(device), training.asked(*rows))  # type: ignore[arg-type]
     return G.eval()
