@@ -18,6 +18,8 @@ from leafwing.cli.main import run
 from leafwing.core import tensors
 from leafwing.core.pictures import read_png_metadata
 from leafwing.explore import charts, gaze, heat, of_run
+from leafwing.explore.appearance import Appearance
+from leafwing.explore.appearance import Moment as Moments
 from leafwing.explore.moments import Moment, moments, some_moments
 from leafwing.explore.players import Duels, above, duels
 from leafwing.game import Batch
@@ -57,6 +59,24 @@ def test_snapshots_are_kept_on_the_lectures_rounds(mine):
         assert kept.keys() == played.keys()
         assert all(torch.equal(kept[key], played[key]) for key in kept)
     assert [m.step for m in some_moments(mine, 2)] == [0, 12]
+
+
+def test_when_faces_appear(mine, tmp_path, capsys):
+    """R43, R44: the first moment at which most pictures show a face; without a detector other data are refused."""
+    assert run(["explore", "appearance", str(mine)]) == 2
+    assert "--cascade" in capsys.readouterr().err
+    faces = tmp_path / "faces"
+    api.train("world:faces", "dcgan", out=faces, steps=10, settings=[*SMALL, "data.image_size=32"], device="cpu")
+    capsys.readouterr()
+    assert run(["explore", "appearance", str(faces), "--count", "16", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [m["step"] for m in found["moments"]] == [0, 10]
+    assert found["moments"][0]["whole"] == 0, "the first G draws noise"
+    assert found["first"] == {"found": None, "whole": None}
+    shares = [Moments(step, share, None, 1.0) for step, share in ((0, 0.0), (10, 0.5), (20, 0.7), (50, 0.4))]
+    seen = Appearance(shares, 10)
+    assert seen.first("found") == 20
+    assert seen.sentences()[-1] == "The detector finds a face in most pictures first after 20 rounds."
 
 
 def test_a_resumed_run_drops_the_snapshots_it_plays_again(tmp_path):
@@ -223,4 +243,6 @@ def test_conditional_players_are_told_what_was_asked_for(recipe, tmp_path):
     assert of_run.gaze_sheet(opened, 2).width > 50
     assert len(of_run.slopes(opened, 8)) == 2
     assert len(of_run.find_neighbours(opened, 4)[1]) == 4
+    by_pixels, by_network = (of_run.find_neighbours(opened, 4, 1, name)[0] for name in (None, "pixels"))
+    assert by_network.usual == pytest.approx(by_pixels.usual / 2), "the same 16 x 16 in 0..1 instead of -1..1"
     assert run(["report", str(tmp_path / "run")]) == 0

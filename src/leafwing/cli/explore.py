@@ -24,6 +24,7 @@ def neighbours(
     data: str | None = None,
     count: int = 64,
     seed: int = 1,
+    features: str | None = None,
     out: Path | None = None,
     device: str = "auto",
     json_output: Json = False,
@@ -42,6 +43,8 @@ def neighbours(
         How many samples.
     seed
         Sample i depends on the seed and i alone, as for leafwing sample.
+    features
+        Compare what a network sees, as for leafwing evaluate: squeezenet=FILE, faces. All pixels if left out.
     out
         A .png file for a sheet of the nearest pairs.
     device
@@ -53,8 +56,10 @@ def neighbours(
 
     check_out(out, ".png")
     opened = of_run.look(run, data, device)
-    found, samples = of_run.find_neighbours(opened, count, seed)
-    facts = found.as_dict() | {"samples": count, "seed": seed, "training_pictures": len(opened.store)}
+    found, samples = of_run.find_neighbours(opened, count, seed, features)
+    facts = found.as_dict() | {
+        "samples": count, "seed": seed, "features": features or "all pixels", "training_pictures": len(opened.store),
+    }  # fmt: skip
     if out is not None:
         save(of_run.neighbours_sheet(opened, found, samples), out, facts)
     show(facts, [*found.sentences(), *written(out)], json_output)
@@ -136,6 +141,44 @@ def gaze(
     check_out(out, ".png")
     save(of_run.gaze_sheet(of_run.look(run, data, device), count), out, {})
     print(out)
+
+
+@app.command
+def appearance(
+    run: Path,
+    /,
+    *,
+    cascade: Path | None = None,
+    data: str | None = None,
+    count: int = 128,
+    device: str = "auto",
+    json_output: Json = False,
+) -> None:
+    """After how many rounds faces appear: the share of pictures with a face, at each moment of the run.
+
+    Example: leafwing explore appearance runs/mine --cascade lbpcascade_animeface.xml
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    cascade
+        A detector's file; needed unless the run learns world:faces, whose faces are read without.
+    data
+        The training pictures, if they are no longer where the run found them.
+    count
+        Pictures of each moment.
+    device
+        auto, cpu or cuda.
+    json_output
+        Print JSON.
+    """
+    from leafwing.explore import of_run
+    from leafwing.explore.appearance import appearance as look
+    from leafwing.measure.cascade import read_cascade
+
+    found = look(of_run.look(run, data, device), count, None if cascade is None else read_cascade(cascade))
+    show(found.as_dict(), found.sentences(), json_output)
 
 
 @app.command

@@ -26,6 +26,7 @@ from leafwing.explore.players import Duels, as_told, duels, fakes_of, moved
 from leafwing.game import Batch, Variant, judge
 from leafwing.latents import Prior
 from leafwing.loading import load_generator
+from leafwing.measure import features as networks
 from leafwing.measure import neighbours
 from leafwing.measure.neighbours import Features, Neighbours
 from leafwing.prepare import OURS, Given, choose_device, read_store
@@ -121,10 +122,17 @@ def look(run: Path, data: str | None = None, device: str = "auto", given: Given 
 
 
 def find_neighbours(
-    run: Look, count: int = 64, seed: int = 1, features: Features = neighbours.pixels
+    run: Look, count: int = 64, seed: int = 1, features: str | None = None
 ) -> tuple[Neighbours, Tensor]:
-    """The nearest training pictures of ``count`` new samples, and these samples [count, c, h, w]."""
+    """The nearest training pictures of ``count`` new samples, and these samples [count, c, h, w].
+
+    ``features`` names a network, as for ``leafwing evaluate``; None compares all pixels.
+    """
     at_least("--count", count, 1)
+    seen: Features = neighbours.pixels
+    if features is not None:
+        net = networks.load(features, run.device)
+        seen = lambda shots: net((shots + 1) * 127.5)  # noqa: E731
     G = load_generator(run.folder, str(run.device), run.given.generator)
     store = run.store
     if G.card.get("data") != store.fingerprint:
@@ -133,7 +141,7 @@ def find_neighbours(
         raise BadData(f"{store.source} holds {len(store)} pictures: neighbours need at least 3.")
     samples = torch.cat([some.pictures.float().cpu() for some in Asking(G).draw(count, seed)])
     with counting("comparing") as report:
-        found = neighbours.find(samples, store.pictures, features=features, device=run.device, progress=report)
+        found = neighbours.find(samples, store.pictures, features=seen, device=run.device, progress=report)
     return found, samples
 
 
