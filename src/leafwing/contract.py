@@ -22,7 +22,7 @@ def check_players(
     variant: Variant,
     prior: Prior,
     shape: tuple[int, ...],
-    condition_dim: int = 0,
+    condition: Tensor | None = None,
     device: torch.device | str = "cpu",
     layout: torch.memory_format = torch.contiguous_format,
 ) -> None:
@@ -34,7 +34,7 @@ def check_players(
         variant: the rules, which say how many outputs D needs.
         prior: gives z.
         shape: of one sample: ``(c, h, w)`` for pictures.
-        condition_dim: length of the condition, 0 for none.
+        condition: what is asked of 4 samples, [4, ...]; None where nothing is.
         device: where the networks are.
         layout: memory format in which real pictures will come.
 
@@ -43,9 +43,8 @@ def check_players(
     """
     refuse_batch_norm(D, variant)
     n = 4
-    told = condition_dim > 0 and variant.d_sees_condition
     z = prior.sample(n, randomness.stream(0, 0, "contract")).to(device)
-    condition = torch.eye(condition_dim, device=device)[torch.arange(n) % condition_dim] if condition_dim else None
+    condition = None if condition is None else condition.to(device)
     for who, net in (("generator", G), ("discriminator", D)):
         if not any(p.requires_grad for p in net.parameters()):
             raise BadNetwork(f"The {who} has no parameters to train.")
@@ -55,7 +54,7 @@ def check_players(
         if varies(z) and not varies(pictures):
             raise BadNetwork("The generator gives the same picture for every z: is z used at all?")
     with frozen(D), torch.no_grad():
-        about = condition if told else None
+        about = condition if variant.d_sees_condition else None
         attempt("discriminator", D, pictures, about)
         if pictures.ndim == 4:  # as the data door will hand them over
             attempt("discriminator", D, pictures.contiguous(memory_format=layout), about)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from leafwing.contract import check_players
 from leafwing.core import randomness
@@ -106,7 +106,7 @@ def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = O
     if ranks.count > 1 and train.sync_batchnorm:
         G, D = sync_batchnorm(G), sync_batchnorm(D)
     shape = (data.channels, data.image_size, data.image_size)
-    check_players(G, D, variant, prior, shape, vocabulary.size if vocabulary else 0, device, layout)
+    check_players(G, D, variant, prior, shape, trial_condition(vocabulary), device, layout)
     reals = Feed(
         store.pictures,
         train.batch,
@@ -189,6 +189,11 @@ def seat(
         wrong=conditions.wrong if conditions and variant.wants_wrong else None,
         vocabulary=vocabulary,
     )
+
+
+def trial_condition(vocabulary: Vocabulary | None) -> Tensor | None:
+    """A condition for 4 samples, to try the players with."""
+    return torch.eye(vocabulary.size)[torch.arange(4) % vocabulary.size] if vocabulary else None
 
 
 def settle(recipe: Recipe, device: torch.device) -> Recipe:

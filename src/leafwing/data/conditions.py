@@ -8,7 +8,7 @@ from torch import Tensor
 
 from leafwing.core import randomness
 from leafwing.core.device import send
-from leafwing.core.vocabulary import Codes
+from leafwing.core.vocabulary import Codes, Vocabulary
 from leafwing.data.feed import Feed
 from leafwing.data.labels import Labels
 
@@ -25,6 +25,11 @@ class Conditions:
 
     def __init__(self, labels: Labels, feed: Feed, hide: float = 0.0, device: torch.device | str = "cpu") -> None:
         self.labels, self.feed, self.hide, self.device = labels, feed, hide, torch.device(device)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What the conditions mean."""
+        return self.labels.vocabulary
 
     def __call__(self, turn: int) -> Tensor:
         """This rank's rows of the ``turn``-th batch: float32 [n, k]."""

@@ -22,6 +22,33 @@ CHUNK = 2**26
 """Bytes of a store copied to a GPU at a time."""
 
 
+class Shuffle:
+    """An endless, seeded shuffle of n things: every epoch is a fresh permutation, and may end inside a batch.
+
+    Args:
+        n: how many there are.
+        batch: taken a turn.
+        seed: the run's seed.
+    """
+
+    def __init__(self, n: int, batch: int, seed: int) -> None:
+        self.n, self.batch, self.seed = n, batch, seed
+        self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
+
+    def indices(self, turn: int) -> NDArray[np.int64]:
+        """Which of them the ``turn``-th batch holds: [batch]."""
+        positions = np.arange(turn * self.batch, (turn + 1) * self.batch)
+        epochs = positions // self.n
+        parts = [self._permutation(e)[positions[epochs == e] % self.n] for e in np.unique(epochs)]
+        return np.concatenate(parts)
+
+    def _permutation(self, epoch: int) -> NDArray[np.int64]:
+        if epoch != self._epoch:
+            order = randomness.stream(self.seed, int(epoch), "order").permutation(self.n)
+            self._epoch, self._order = int(epoch), order
+        return self._order
+
+
 class Feed:
     """An endless, seeded shuffle of a uint8 store, served as float pictures in [-1, 1].
 
@@ -55,17 +82,14 @@ class Feed:
         self.device, self.channels_last = torch.device(device), channels_last
         self.mine = ranks.rows(batch)
         self._rows, self._file = pictures.view(np.ndarray), Mapped(pictures)  # np.memmap's own indexing is slower
-        self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
+        self.shuffle = Shuffle(len(pictures), batch, seed)
         if resident is None:
             resident = self.device.type == "cuda" and pictures.nbytes <= SHARE * free_bytes(self.device)
         self._resident = to_device(self._rows, self.device) if resident else None
 
     def indices(self, turn: int) -> NDArray[np.int64]:
         """Which pictures the ``turn``-th batch of the run holds, over all ranks: [batch]."""
-        positions = np.arange(turn * self.batch, (turn + 1) * self.batch)
-        epochs = positions // len(self.pictures)
-        parts = [self._permutation(e)[positions[epochs == e] % len(self.pictures)] for e in np.unique(epochs)]
-        return np.concatenate(parts)
+        return self.shuffle.indices(turn)
 
     def __call__(self, turn: int) -> Tensor:
         """This rank's rows of the ``turn``-th batch: float32 [n, c, h, w] in [-1, 1], in memory of its own.
@@ -87,12 +111,6 @@ class Feed:
         if self.flip:
             pixels[mirrored] = _mirror(pixels[mirrored])
         return to_pictures(send(torch.from_numpy(pixels), self.device), self.channels_last)
-
-    def _permutation(self, epoch: int) -> NDArray[np.int64]:
-        if epoch != self._epoch:
-            order = randomness.stream(self.seed, int(epoch), "order").permutation(len(self.pictures))
-            self._epoch, self._order = int(epoch), order
-        return self._order
 
 
 def _mirror(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
