@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from leafwing.augment import Augment
 from leafwing.core import randomness
 from leafwing.core.device import send
 from leafwing.core.ranks import SOLO, Ranks
@@ -54,7 +55,7 @@ class Variant:
     """What distinguishes one GAN from another: the terms that D and G minimise. Never calls ``backward``."""
 
     d_outputs = 1  # numbers D gives per picture; 2 for a two-class classifier
-    boundary = 0.0  # D calls a picture real when its score lies above this
+    boundary: float | None = 0.0  # D calls a picture real when its score lies above; None: half-way between both means
     g_sees_reals = False  # whether G's loss also needs D's verdicts on reals (relativistic losses)
     wants_wrong = False  # whether D also judges reals beside what they are not
     per_picture = False  # whether D must judge each picture by itself: a slope at one is none under BatchNorm
@@ -120,6 +121,17 @@ class Players:
     microbatch: int | None = None  # pictures at a time, gradients added up; None for the whole batch
     share_fakes: bool = False  # G's first turn answers to the very fakes that D saw last: one pass of G less
     dealt: Mapping[str, Tensor] | None = None  # z by turn, already drawn: for rounds that are recorded and replayed
+    augment: Augment | None = None  # what D looks through at reals and fakes alike
+    _eye: Looking | None = field(default=None, init=False, repr=False)
+
+    @property
+    def eye(self) -> nn.Module:
+        """D as variants ask it: behind the augmentation, if there is one; always the same object."""
+        if self.augment is None:
+            return self.D
+        if self._eye is None or self._eye.D is not self.D:
+            self._eye = Looking(self.D, self.augment)
+        return self._eye
 
 
 def draw_z(players: Players, n: int, step: int, turn: str) -> Tensor:
@@ -249,7 +261,7 @@ def turn_of_d(variant: Variant, players: Players, real: Batch, fakes: Fakes, ste
 
     def terms(some: slice) -> Terms:
         with players.precision():
-            named, on_real, on_fake = variant.d_terms(players.D, real.rows(some), fakes(some).detached(), step)
+            named, on_real, on_fake = variant.d_terms(players.eye, real.rows(some), fakes(some).detached(), step)
         verdicts.append((on_real.detach(), on_fake.detach()))
         return named
 
@@ -265,7 +277,7 @@ def turn_of_g(variant: Variant, players: Players, real: Batch, fakes: Fakes, bef
 
     def terms(some: slice) -> Terms:
         with players.precision():
-            return variant.g_terms(players.D, real.rows(some), fakes(some))
+            return variant.g_terms(players.eye, real.rows(some), fakes(some))
 
     log = descend(players.opt_G, pieces(players, len(real.pictures), terms), players.ranks)
     before.put_back(where=log["skipped"] > 0)
@@ -294,12 +306,34 @@ def prefixed(who: str, terms: Terms) -> Terms:
 def report(variant: Variant, on_real: Tensor, on_fake: Tensor) -> Terms:
     """How D judged: mean score of both kinds and the share it called right."""
     real, fake = variant.score(on_real), variant.score(on_fake)
+    boundary = (real.mean() + fake.mean()) / 2 if variant.boundary is None else variant.boundary
     return {
         "D/real_score": real.mean(),
         "D/fake_score": fake.mean(),
-        "D/real_accuracy": (real > variant.boundary).float().mean(),
-        "D/fake_accuracy": (fake <= variant.boundary).float().mean(),
+        "D/real_accuracy": (real > boundary).float().mean(),
+        "D/fake_accuracy": (fake <= boundary).float().mean(),
     }
+
+
+class Looking(nn.Module):
+    """D behind an augmentation: whatever is asked of D, and every gradient, passes through both."""
+
+    def __init__(self, D: nn.Module, augment: Augment) -> None:
+        super().__init__()
+        self.D, self.augment = D, augment
+
+    def __getattr__(self, name: str) -> Any:
+        """What else D can be asked, which is not about pictures."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("D"), name)
+
+    def forward(self, pictures: Tensor, condition: Tensor | None = None) -> Tensor:
+        """D's verdicts on the augmented pictures, which are computed in fp32."""
+        with torch.autocast(pictures.device.type, enabled=False):
+            seen = self.augment(pictures.float())
+        return call(self.D, seen, condition)
 
 
 class Joint(nn.Module):

@@ -150,6 +150,7 @@ def seat(
     if train.compile:
         G.compile()
         D.compile()
+    augment = recipe.build_augment()
     players = Players(
         G,
         D,
@@ -161,6 +162,7 @@ def seat(
         ranks,
         train.microbatch,
         train.share_fakes,
+        augment=augment.to(device) if augment is not None else None,
     )
 
     def shown(step: int) -> int:

@@ -18,8 +18,18 @@ from pydantic import BaseModel, BeforeValidator, Field
 from torch import nn
 
 from leafwing import latents
+from leafwing.augment import Augment, augments
 from leafwing.contract import refuse_batch_norm
-from leafwing.core.config import TOO_DEEP, Settings, apply_overrides, read_toml, shown, validate, write_toml
+from leafwing.core.config import (
+    TOO_DEEP,
+    Settings,
+    apply_overrides,
+    one_or_more,
+    read_toml,
+    shown,
+    validate,
+    write_toml,
+)
 from leafwing.core.errors import BadConfig, LeafwingError, did_you_mean
 from leafwing.core.registry import Registry
 from leafwing.core.schedules import long_rounds
@@ -29,11 +39,6 @@ from leafwing.networks import GIVEN, discriminators, generators
 from leafwing.optimizers import OptimizerSettings
 from leafwing.variants import variants
 from leafwing.zoo import shipped as shipped
-
-
-def one_or_more(value: Any) -> Any:
-    """A single name is a list of one; an empty text is none."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 class DataSettings(Settings):
@@ -153,6 +158,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
     "prior": priors,
     "generator": generators,
     "discriminator": discriminators,
+    "augment": augments,
 }
 TABLES: dict[str, type[Settings]] = {
     "data": DataSettings,
@@ -166,7 +172,7 @@ USER = "user:"
 """Begins the name of a network that was given in Python as an ``nn.Module``."""
 FILE = ".py:"
 """Stands in the name of a part that is a class in a person's own file."""
-DEFAULT_PARTS = {"variant": "gan", "prior": "normal", "generator": "dcgan", "discriminator": "dcgan"}
+DEFAULT_PARTS = {"variant": "gan", "prior": "normal", "generator": "dcgan", "discriminator": "dcgan", "augment": "none"}
 
 
 @dataclass(frozen=True)
@@ -189,6 +195,7 @@ class Recipe:
     prior: Part
     generator: Part
     discriminator: Part
+    augment: Part
     data: DataSettings
     train: TrainSettings
     average: AverageSettings
@@ -259,6 +266,11 @@ class Recipe:
         D: nn.Module = build("discriminator", self.discriminator, **facts)
         return D
 
+    def build_augment(self) -> Augment | None:
+        """What D looks through; None for nothing."""
+        augment: Augment | None = build("augment", self.augment)
+        return augment
+
     def build_networks(self, vocabulary: Vocabulary | None = None) -> tuple[nn.Module, nn.Module]:
         """G and D, in this order."""
         return self.build_generator(vocabulary), self.build_discriminator(vocabulary)
@@ -294,6 +306,7 @@ class Recipe:
         """Construct everything without memory or data, so that what cannot be built is said at once."""
         self.check_long_rounds()
         self.build_variant()
+        self.build_augment()
         if self.build_prior().dim > MAX_Z:
             raise BadConfig(f"prior.dim = {self.build_prior().dim} cannot be: z has at most {MAX_Z:,} numbers.")
         asked = self.stand_in() if self.data.condition else None

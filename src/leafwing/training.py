@@ -116,5 +116,8 @@ def one_round(training: Training) -> Terms:
         nets = {"generator": training.players.G, "discriminator": training.players.D}
         ranks.stay_together({f"{who}/{name}": p for who, net in nets.items() for name, p in net.named_parameters()})
     training.step += 1
-    training.images += sum(len(real.pictures) for real in reals) * ranks.count
+    shown = sum(len(real.pictures) for real in reals) * ranks.count
+    training.images += shown
+    if training.players.augment is not None:
+        log |= training.players.augment.heed(log, training.step, shown)
     return log

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from leafwing.core.errors import BadConfig
-from leafwing.game import Batch, Variant, asking
+from leafwing.game import Batch, Looking, Variant, asking
 from leafwing.latents import Normal
 from leafwing.losses.penalties import R1
 from leafwing.optimizers import OptimizerSettings
@@ -168,6 +168,8 @@ def plain(recipe: Recipe, device: torch.device, reals: Sequence[Tensor]) -> Call
     if type(variant).fakes is not Variant.fakes:
         raise BadConfig(f"There is no textbook loop for {recipe.variant.name}, whose G makes more than pictures of z.")
     G, D = (net.to(device) for net in recipe.build_networks())
+    augment = recipe.build_augment()
+    D = D if augment is None else Looking(D, augment.to(device))  # at its first p: nobody follows D here
     opt_G, opt_D = adam_or_other(optimizer.generator, G), adam_or_other(optimizer.discriminator, D)
     reals = [real.to(device, memory_format=torch.contiguous_format) for real in reals]
     rng = np.random.default_rng(train.seed)

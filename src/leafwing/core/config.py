@@ -24,6 +24,11 @@ MAX_BYTES, MAX_DOTS = 1 << 20, 100
 TOO_DEEP = "nested too deeply"
 
 
+def one_or_more(value: Any) -> Any:
+    """A single name is a list of one; names may be parted by commas; an empty text is none."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; one sentence naming the file and the line when it is not TOML."""
     where = shown(path)

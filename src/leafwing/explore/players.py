@@ -109,8 +109,8 @@ def duels(
         real = scores(D, variant, reals, batch)
         rows = [scores(D, variant, fake, batch) for fake in fakes]
         fooled.append([above(fake, real) for fake in rows])
-        passed.append([share_above(fake, variant.boundary) for fake in rows])
-        right.append(share_above(real, variant.boundary))
+        passed.append([share_above(fake, variant.boundary or 0.0) for fake in rows])
+        right.append(share_above(real, variant.boundary or 0.0))
         if progress is not None:
             progress(number, len(moments))
     return Duels([moment.step for moment in moments], fooled, passed, right, n)

@@ -22,6 +22,8 @@ from leafwing.variants import variants
 class Critic(Variant):
     """Both players' losses of every Wasserstein GAN; how the slope is held is left to others."""
 
+    boundary = None
+
     def d_loss(self, real: Tensor, fake: Tensor) -> Terms:
         """Minus the estimated distance."""
         return {"adversarial": adversarial.wasserstein_d(real, fake)}

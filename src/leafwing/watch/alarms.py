@@ -186,7 +186,7 @@ class Alarms(Watcher):
 def undecided(variant: Variant) -> dict[str, float]:
     """What a D that sits on the fence pays, by the names of the log; all 0 for losses without such a point."""
     shape = (2,) if variant.d_outputs == 1 else (2, variant.d_outputs)
-    fence = torch.full(shape, float(variant.boundary if variant.d_outputs == 1 else 0))
+    fence = torch.full(shape, float((variant.boundary or 0.0) if variant.d_outputs == 1 else 0))
     return {f"D/{name}": float(term) for name, term in variant.d_loss(fence, fence).items()}
 
 

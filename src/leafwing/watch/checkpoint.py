@@ -22,9 +22,10 @@ PREFIX = "step-"
 
 
 def networks(training: Training) -> dict[str, torch.nn.Module]:
-    """The networks of a run by the names of their files."""
+    """The networks of a run by the names of their files, and what else is kept from round to round."""
     players = training.players
-    return {"generator": players.G, "discriminator": players.D, "average": training.average}
+    nets = {"generator": players.G, "discriminator": players.D, "average": training.average}
+    return nets | ({"augment": players.augment} if players.augment is not None and players.augment.state_dict() else {})
 
 
 def optimizers(training: Training) -> dict[str, torch.optim.Optimizer]:
