@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import mean, stdev
 from typing import Any
 
 from leafwing.bench import coverage, data, sample, train
 from leafwing.bench.probe import Ceiling
+from leafwing.bench.zoo import KEPT, SIDE, Row
+from leafwing.bench.zoo_runs import Bench, equal_time
 
 
 def ceiling_line(threads: int, ceiling: Ceiling) -> str:
@@ -88,6 +90,75 @@ def twins(rows: Sequence[coverage.Row]) -> list[str]:
     return [f"pairs of {rows[0].twins_of:,} samples nearer than any two of as many reals: {'; '.join(seen)}"] * bool(
         seen
     )
+
+
+ZOO_HEAD = ("recipe", "G", "D", "images/s", "start", "end", "nearer", "at equal time", "modes", "good", "obeyed")
+"""Columns of the zoo's tables."""
+
+
+def zoo_tables(bench: Bench) -> Iterator[tuple[str, list[tuple[Any, ...]], str]]:
+    """For each world its name, the body of its table, the nearest to the truth first, and how it was made."""
+    for on in dict.fromkeys(r.on for r in bench.rows):
+        here = [r for r in bench.rows if r.on == on]
+        seconds, true = equal_time(here), bench.truths[on]
+        by_recipe = [[r for r in here if r.recipe == name] for name in dict.fromkeys(r.recipe for r in here)]
+        by_recipe.sort(key=lambda of: min((r.end.distance for r in of if r.end), default=float("inf")))
+        body: list[tuple[Any, ...]] = [
+            ("the truth", "-", "-", "-", "-", number(true.distance, 3), "-", "-", f"{true.modes} of {here[0].modes}",
+             percent(true.good), "-")
+        ]  # fmt: skip
+        body += [zoo_line(of, seconds) for of in by_recipe]
+        yield on, body, zoo_protocol(bench, here, seconds)
+
+
+def zoo_line(of: Sequence[Row], seconds: float | None) -> tuple[Any, ...]:
+    """A recipe over its seeds: means, and +- the standard deviation."""
+    ends = [r.end for r in of if r.end is not None]
+    if len(ends) < len(of):
+        return (of[0].recipe, *"-" * 9, f"not played: {next(r.problem for r in of if r.end is None)}")
+    modes = f"{spread([end.modes for end in ends], 1 if len(of) > 1 else 0)} of {of[0].modes}"
+    return (
+        of[0].recipe, f"{of[0].generator:,}", f"{of[0].discriminator:,}", spread([r.images_per_s for r in of], 0),
+        spread([r.points[0].distance for r in of], 3), spread([end.distance for end in ends], 3),
+        spread([r.factor for r in of], 1), spread([r.after(seconds) if seconds else None for r in of], 3), modes,
+        spread([100 * end.good for end in ends], 0) + "%",
+        "-" if ends[0].obeyed is None else spread([100 * (end.obeyed or 0) for end in ends], 0) + "%",
+    )  # fmt: skip
+
+
+def zoo_protocol(bench: Bench, here: Sequence[Row], seconds: float | None) -> str:
+    """How a world's figures are made."""
+    images = max((r.points[-1].images for r in here if r.points), default=0)
+    common = (
+        f"D is shown {images:,} real pictures or a few more, {len({r.seed for r in here})} seed(s); networks narrowed, "
+        f"batches of 32 at most, fp32, other settings the recipe's own, so this says who learns soon, not who learns "
+        f"best. G, D: parameters. {bench.samples:,} samples of the averaged G. At equal time: after "
+        f"{number(seconds, 0)} s of training, when the first was done (on a CPU, seconds of its cores)."
+    )
+    if here[0].on.startswith("world:"):
+        return (
+            f"{here[0].on} at {SIDE}x{SIDE}. Distance: Fréchet on the factor network's 128 features, against as many "
+            f"faces. Modes: hair colours drawn at least {KEPT:.0%} as often as they should be. Good: not broken by the "
+            f"factor network. Obeyed: hair as asked for, read by it. {common}"
+        )
+    return (
+        f"{here[0].on}: the recipe's rules and optimiser on the fully connected pair of `bench coverage`. Distance: "
+        f"sliced Wasserstein. Modes: with a sample within 3 standard deviations. Good: such samples. {common}"
+    )
+
+
+def zoo_text(bench: Bench) -> str:
+    """A table a world, its protocol under it."""
+    return "\n\n".join(f"{on}\n{table(ZOO_HEAD, body)}\n{how}" for on, body, how in zoo_tables(bench))
+
+
+def zoo_markdown(bench: Bench) -> str:
+    """The same for a page."""
+    parts = ["# The zoo, each recipe made small"]
+    for on, body, how in zoo_tables(bench):
+        lines = [ZOO_HEAD, tuple("-" * 3 for _ in ZOO_HEAD), *body]
+        parts += [f"## {on}", "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines), how]
+    return "\n\n".join(parts) + "\n"
 
 
 def spread(values: Sequence[float | None], digits: int) -> str:

@@ -1,0 +1,74 @@
+"""A shipped recipe made small: narrow networks and short runs, so that all of them can be played one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
+
+import torch
+from torch import nn
+
+from leafwing.core.errors import LeafwingError
+from leafwing.recipe import Recipe, load_recipe
+
+NARROW = {"width": 16, "most": 64, "hidden": 256, "units": 128, "blocks": 1}
+"""Settings of networks by which they are narrowed, where they have them and are wider."""
+BATCH = 32
+"""Pictures a turn at most."""
+
+
+def reduced(name: str, settings: Sequence[str], seed: int) -> Recipe:
+    """A recipe by name or file: narrowed, then with ``settings``.
+
+    Raises:
+        BadConfig: no such recipe, or a setting that cannot be.
+    """
+    recipe = shortened(load_recipe(name, check=False), seed)
+    for setting in narrowing(recipe):
+        try:
+            tried = recipe.override([*settings, setting])
+            tried.check()
+        except LeafwingError:
+            continue  # a network that cannot be so narrow stays as it is
+        recipe = recipe.override([setting])
+    recipe = recipe.override(settings)
+    recipe.check()
+    return recipe
+
+
+def shortened(recipe: Recipe, seed: int) -> Recipe:
+    """Small batches, fp32, nothing measured on the way; without WGAN's rounds of 100 turns, all it would play."""
+    train = {"batch": min(recipe.train.batch, BATCH), "microbatch": None, "precision": "fp32"}
+    train |= {"n_d_long": None, "n_d_long_first": 0, "n_d_long_every": 0}
+    return replace(
+        recipe,
+        train=recipe.train.model_copy(update=train | {"seed": seed}),
+        watch=recipe.watch.model_copy(update={"measure_every": 0, "snapshots": False}),
+    )
+
+
+def narrowing(recipe: Recipe) -> list[str]:
+    """The settings of both networks that :data:`NARROW` makes smaller."""
+    found = []
+    for player in ("generator", "discriminator"):
+        for setting, most in NARROW.items():
+            value = getattr(getattr(recipe, player).options, setting, None)
+            if isinstance(value, int) and value > most:
+                found.append(f"{player}.{setting}={most}")
+    return found
+
+
+def lasting(recipe: Recipe, images: int) -> Recipe:
+    """The recipe with the fewest rounds in which D is shown so many real pictures."""
+    steps = next(step for step in count(1) if recipe.turns_of_d(step) * recipe.train.batch >= images)
+    return recipe.override([f"train.steps={steps}"])
+
+
+def is_fully_connected(recipe: Recipe) -> bool:
+    """Whether both networks know nothing of where pixels lie: made of linear layers and BatchNorm1d alone."""
+    asked = recipe.stand_in() if recipe.data.condition else None
+    with torch.device("meta"):
+        nets = recipe.build_networks(asked)
+    layers = [layer for net in nets for layer in net.modules() if list(layer.parameters(recurse=False))]
+    return all(isinstance(layer, nn.Linear | nn.BatchNorm1d) for layer in layers)
