@@ -31,6 +31,13 @@ TINY = {
     "r3gan": (small := ["generator.width=4", "discriminator.width=4", "generator.blocks=1", "discriminator.blocks=1"]),
     "r3gan-ffhq64": small,
     "alpha-gan": [*narrow, "discriminator.units=8"],
+    "sngan": [
+        "generator.width=4",
+        "generator.most=8",
+        "discriminator.width=4",
+        "discriminator.most=8",
+        "train.n_d=2",
+    ],
     "gan-2014": ["generator.hidden=16", "discriminator.units=8"],
 }
 

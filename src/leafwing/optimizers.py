@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 
 from leafwing.core.config import Settings
-from leafwing.core.schedules import burn_in
+from leafwing.core.schedules import burn_in, fall
 
 
 class OptimizerSettings(Settings):
@@ -31,6 +31,10 @@ class OptimizerSettings(Settings):
     """The learning rate is divided by this every round, down to ``lr_least`` (1.000004 in the 2014 GAN)."""
     lr_least: Annotated[float, Field(ge=0)] = 0.0
     """The learning rate never falls below this."""
+    fall_from: Annotated[int, Field(ge=0)] = 0
+    """Round from which the learning rate falls along a line, to 0 at round ``fall_to``."""
+    fall_to: Annotated[int, Field(ge=1)] | None = None
+    """Round at which the learning rate is 0, and stays so; it does not fall where this is not set."""
     burn_in_kimg: Annotated[float, Field(ge=0)] = 0.0
     """Thousand real images over which ``lr_to`` and ``beta2_to`` are reached, along half a cosine."""
     lr_to: Annotated[float, Field(gt=0)] | None = None
@@ -54,9 +58,10 @@ class OptimizerSettings(Settings):
     def settled(self, step: int, images: int) -> bool:
         """Whether the schedules no longer move from this round on."""
         shrinking = self.lr_shrink > 1 and self.lr * self.lr_shrink ** -float(step) > self.lr_least
+        falling = self.fall_to is not None and step >= self.fall_from  # a recording of before would not do after
         growing = self.momentum_to is not None and step < self.momentum_rounds
         burning_in = (self.lr_to is not None or self.beta2_to is not None) and images < self.burn_in_kimg * 1000
-        return not (shrinking or growing or burning_in)
+        return not (shrinking or falling or growing or burning_in)
 
     def set_schedule(self, optimizer: torch.optim.Optimizer, step: int, images: int = 0) -> None:
         """Set what changes over the run; a pure function of rounds played and images shown: nothing needs saving.
@@ -70,6 +75,8 @@ class OptimizerSettings(Settings):
                 group["lr"] = max(self.lr_least, self.lr * self.lr_shrink ** -float(step))
             if self.lr_to is not None:
                 group["lr"] = burn_in(self.lr, self.lr_to, images, over)
+            if self.fall_to is not None:
+                group["lr"] = self.lr * fall(step, self.fall_from, self.fall_to)
             if self.beta2_to is not None:
                 group["betas"] = (self.betas[0], burn_in(self.betas[1], self.beta2_to, images, over))
             if self.momentum_to is not None:

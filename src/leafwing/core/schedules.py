@@ -16,6 +16,11 @@ def burn_in(first: float, last: float, images: float, over: float) -> float:
     return first + (last - first) * (1 - math.cos(math.pi * images / over)) / 2
 
 
+def fall(step: int, first: int, last: int) -> float:
+    """The share that is left of what falls along a line: 1 up to round ``first``, 0 from round ``last`` on."""
+    return min(1.0, max(0.0, (last - step) / max(1, last - first)))
+
+
 def long_rounds(step: int, first: int, every: int) -> int:
     """How many rounds before ``step`` were long: the first ``first``, and those whose number ``every`` divides.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -88,11 +89,16 @@ class Projection(nn.Module):
     """How D asks for a condition: its output gains the inner product of its features with the condition's.
 
     Source: Miyato & Koyama 2018, arXiv:1802.05637, Eq. 3, with the features pooled by their sum.
+
+    Args:
+        features: their number f.
+        condition_dim: length k of the condition.
+        linear: the kind of layer that embeds the condition.
     """
 
-    def __init__(self, features: int, condition_dim: int) -> None:
+    def __init__(self, features: int, condition_dim: int, linear: Callable[..., nn.Linear] = nn.Linear) -> None:
         super().__init__()
-        self.embed = nn.Linear(condition_dim, features, bias=False)
+        self.embed = linear(condition_dim, features, bias=False)
 
     def forward(self, features: Tensor, condition: Tensor | None) -> Tensor:
         """features [n, f, ...], condition [n, k] -> [n]."""

@@ -15,7 +15,17 @@ from torch import Tensor, nn
 from leafwing.core.errors import BadNetwork
 
 
-class ConditionalBatchNorm2d(nn.Module):
+class Told(nn.Module):
+    """A layer called as ``layer(x, condition)``; the condition is None in a network that has none."""
+
+
+def tell(layer: nn.Module, x: Tensor, condition: Tensor | None) -> Tensor:
+    """x through one layer, which gets the condition if it is of those that are told."""
+    out: Tensor = layer(x, condition) if isinstance(layer, Told) else layer(x)
+    return out
+
+
+class ConditionalBatchNorm2d(Told):
     """``(1 + A x) * normalised + (b + B x)`` for each feature map, with the condition x.
 
     Args:
@@ -33,24 +43,21 @@ class ConditionalBatchNorm2d(nn.Module):
         nn.init.zeros_(self.shift.weight)
         nn.init.zeros_(self.shift.bias)
 
-    def forward(self, features: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, features: Tensor, condition: Tensor | None) -> Tensor:
         """[n, w, h, h], [n, k] -> [n, w, h, h]."""
+        if condition is None:
+            raise BadNetwork("This network was built for a condition: call it as net(z, condition).")
         scale, shift = 1 + self.scale(condition), self.shift(condition)
         return torch.addcmul(shift[:, :, None, None], self.norm(features), scale[:, :, None, None])
 
 
 class Chain(nn.Sequential):
-    """Layers one after another; those that ask for a condition get it."""
+    """Layers one after another; those that are told the condition get it."""
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """x through all layers."""
         for layer in self:
-            if not isinstance(layer, ConditionalBatchNorm2d):
-                x = layer(x)
-            elif condition is None:
-                raise BadNetwork("This network was built for a condition: call it as net(z, condition).")
-            else:
-                x = layer(x, condition)
+            x = tell(layer, x, condition)
         return x
 
 
