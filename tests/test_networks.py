@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import nn
@@ -26,6 +28,14 @@ def build(registry, name: str, **facts):
     return registry.build(name, options, **facts)
 
 
+def every_phase(net: nn.Module) -> Iterator[None]:
+    """A network that grows in each of its phases, at last whole; any other as it is."""
+    for half in range(2 * getattr(net, "doublings", 0) + 1):
+        if hasattr(net, "grown"):
+            net.grown = half / 2
+        yield
+
+
 @pytest.mark.parametrize("name", generators.names())
 @pytest.mark.parametrize(("z_dim", "size", "channels", "k"), [(100, 64, 3, 0), (50, 16, 1, 0), (7, 24, 4, 3)])
 def test_every_generator(name, z_dim, size, channels, k):
@@ -35,12 +45,13 @@ def test_every_generator(name, z_dim, size, channels, k):
         if not p.any():  # a layer that begins at 0 lets no gradient through to those before it
             nn.init.normal_(p, 0.0, 0.1)
     z, x = torch.randn(4, z_dim), torch.randn(4, k) if k else None
-    pictures = G(z) if x is None else G(z, x)
-    assert pictures.shape == (4, channels, size, size)
-    assert pictures.abs().max() <= 1 or G.unbounded
-    code = call(G.encode, pictures, x) if hasattr(G, "encode") else z
-    assert code.shape == z.shape
-    ((pictures * torch.randn_like(pictures)).sum() + (code * torch.randn_like(code)).sum()).backward()
+    for _ in every_phase(G):
+        pictures = G(z) if x is None else G(z, x)
+        assert pictures.shape == (4, channels, size, size)
+        assert pictures.abs().max() <= 1 or G.unbounded
+        code = call(G.encode, pictures, x) if hasattr(G, "encode") else z
+        assert code.shape == z.shape
+        ((pictures * torch.randn_like(pictures)).sum() + (code * torch.randn_like(code)).sum()).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in G.parameters())
     with pytest.raises(BadNetwork):
         G(z, torch.randn(4, 2)) if x is None else G(z)
@@ -74,11 +85,12 @@ def test_every_discriminator(name, size, channels, k, outputs):
     """R38: a scalar a picture (two numbers for a two-class judge); every weight gets a gradient."""
     D = build(discriminators, name, z_dim=7, image_size=size, channels=channels, condition_dim=k, outputs=outputs)
     pictures, x = torch.randn(4, channels, size, size), torch.randn(4, k) if k else None
-    verdicts = D(pictures) if x is None else D(pictures, x)
-    assert verdicts.shape == ((4,) if outputs == 1 else (4, outputs))
-    on_code = D.judge_code(torch.randn(4, 7)) if hasattr(D, "judge_code") else torch.zeros(4)
-    assert on_code.shape == (4,)
-    ((verdicts * torch.randn_like(verdicts)).sum() + on_code.square().sum()).backward()
+    for _ in every_phase(D):
+        verdicts = D(pictures) if x is None else D(pictures, x)
+        assert verdicts.shape == ((4,) if outputs == 1 else (4, outputs))
+        on_code = D.judge_code(torch.randn(4, 7)) if hasattr(D, "judge_code") else torch.zeros(4)
+        assert on_code.shape == (4,)
+        ((verdicts * torch.randn_like(verdicts)).sum() + on_code.square().sum()).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in D.parameters())
 
 

@@ -38,6 +38,8 @@ TINY = {
         "discriminator.most=8",
         "train.n_d=2",
     ],
+    "progan": (growing := [*light, "growth.stable_kimg=0.02", "growth.fade_kimg=0.02"]),
+    "stylegan": [*growing, "generator.style=8", "generator.depth=2"],
     "gan-2014": ["generator.hidden=16", "discriminator.units=8"],
 }
 

@@ -25,8 +25,7 @@ from leafwing.explore import sample as sampling
 from leafwing.explore import walk as walking
 from leafwing.explore.asked import Asking
 from leafwing.explore.asked import sheet as asked_sheet
-from leafwing.generator import Generator
-from leafwing.latents import truncated
+from leafwing.generator import Generator, truncated
 from leafwing.measure.verdict import Verdict
 from leafwing.prepare import Given
 from leafwing.recipe import Recipe, load_recipe
@@ -225,7 +224,8 @@ def sample(
         out: a .png file or a folder.
         given: what to ask a conditional generator for, ``"hair=blue"``; ``"eyes=*"`` gives each of ``count`` z with
             every value; what is not named is drawn as in the data.
-        truncation: draw each number of z within +-truncation: less variety, fewer broken pictures (BigGAN).
+        truncation: less variety, fewer broken pictures: each number of z is drawn within +-truncation (BigGAN), or
+            styles are drawn towards their mean for truncation below 1 (StyleGAN).
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         generator: the module given to :func:`train`, if one was.
     """
@@ -301,15 +301,15 @@ def interpolate(
     asked = Asking(G, tuple(given))
     if asked.values:
         raise BadConfig("--given ...=* cannot be: a walk asks for one thing all along; name a value.")
-    prior = G.prior if truncation is None else truncated(G.prior, truncation)
+    network, prior = truncated(G.network, G.prior, truncation)
     zs = torch.cat([sampling.latents_at(prior, seed, 0, 1) for seed in seeds])
     film = target.suffix.lower() != ".png"
-    path = walking.walk(zs, frames, kind, closed=film).to(sampling.device_of(G.network))
+    path = walking.walk(zs, frames, kind, closed=film).to(sampling.device_of(network))
     target.parent.mkdir(parents=True, exist_ok=True)
     # One at a time: so each picture is bit for bit what G makes of that z alone.
     found = asked.conditions(seeds[0], 0, 1)
     condition = found[0].to(path.device) if found else None
-    shots = pictures.to_uint8(torch.cat([sampling.generate(G.network, z[None], condition) for z in path]))
+    shots = pictures.to_uint8(torch.cat([sampling.generate(network, z[None], condition) for z in path]))
     about = provenance(G, seeds[0]) | {"leafwing:seeds": json.dumps(list(seeds)), "leafwing:walk": kind}
     about |= {"leafwing:given": " ".join(given)} if given else {}
     if not film:

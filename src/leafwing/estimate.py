@@ -235,7 +235,7 @@ def at_once(recipe: Recipe) -> int:
 
 def trial(recipe: Recipe, batch: int, device: torch.device) -> Training:
     """The recipe's game on random pictures."""
-    resized = recipe.override([f"train.batch={batch}"])
+    resized = recipe.whole().override([f"train.batch={batch}"])
     return prepare(resized, Noise(recipe, 2 * batch), device)
 
 

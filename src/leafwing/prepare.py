@@ -26,6 +26,7 @@ from leafwing.data.label_doors import read_labels
 from leafwing.game import Players, play_round
 from leafwing.graphs import GraphedRounds
 from leafwing.latents import check_prior
+from leafwing.networks.growing import Growth
 from leafwing.networks.synced import sync_batchnorm
 from leafwing.recipe import USER, Part, Recipe
 from leafwing.training import Reals, Training
@@ -165,16 +166,21 @@ def seat(
         augment=augment.to(device) if augment is not None else None,
     )
 
+    growth = Growth(recipe.growth, (G, D, average), (opt_G, opt_D))
+
     def shown(step: int) -> int:
         return recipe.turns_of_d(step) * train.batch  # real images before this round
 
     def schedules(step: int) -> None:
         variant.set_schedule(shown(step))
+        growth.set_schedule(shown(step), shown(step - 1) if step else None)
         for rule, opt in zip(rules, (opt_G, opt_D), strict=True):
             rule.set_schedule(opt, step, shown(step))
 
     def settled(step: int) -> bool:
-        return all(rule.settled(step, shown(step)) for rule in rules)
+        return growth.settled(shown(step)) and all(rule.settled(step, shown(step)) for rule in rules)
+
+    growth.set_schedule(0)
 
     return Training(
         variant=variant,
@@ -186,6 +192,7 @@ def seat(
         turns_of_d=recipe.turns_of_d,
         n_g=train.n_g,
         before_round=schedules,
+        seen=growth.seen,
         play=GraphedRounds(settled) if graphs else play_round,
         conditions=conditions,
         wrong=conditions.wrong if conditions and variant.wants_wrong else None,

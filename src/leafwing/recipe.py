@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -36,6 +36,7 @@ from leafwing.core.schedules import long_rounds
 from leafwing.core.vocabulary import Vocabulary, stand_in
 from leafwing.game import Variant
 from leafwing.networks import GIVEN, discriminators, generators
+from leafwing.networks.growing import GrowthSettings, check_growth
 from leafwing.optimizers import OptimizerSettings
 from leafwing.variants import variants
 from leafwing.zoo import shipped as shipped
@@ -164,6 +165,7 @@ TABLES: dict[str, type[Settings]] = {
     "data": DataSettings,
     "train": TrainSettings,
     "average": AverageSettings,
+    "growth": GrowthSettings,
     "watch": WatchSettings,
     "optimizer": OptimizersSettings,
 }
@@ -199,6 +201,7 @@ class Recipe:
     data: DataSettings
     train: TrainSettings
     average: AverageSettings
+    growth: GrowthSettings
     watch: WatchSettings
     optimizer: OptimizersSettings
     title: str = ""
@@ -231,6 +234,10 @@ class Recipe:
     def override(self, overrides: Iterable[str]) -> Recipe:
         """A copy with ``section.key=value`` applied."""
         return Recipe.from_dict(apply_overrides(self.as_dict(), overrides))
+
+    def whole(self) -> Recipe:
+        """The same with networks that are whole from the start, as they are for most of a run."""
+        return replace(self, growth=GrowthSettings())
 
     def turns_of_d(self, step: int) -> int:
         """Turns of D in all rounds before this one."""
@@ -316,6 +323,7 @@ class Recipe:
         ours = [make for part, make in makers if not part.name.startswith(USER) and FILE not in part.name]
         with torch.device("meta"):
             nets = [make(asked) for make in ours]
+        check_growth(self.growth, nets)
         if self.build_discriminator in ours:
             refuse_batch_norm(nets[-1], self.build_variant(asked))
         layers = [layer for net in nets for layer in net.modules()]

@@ -40,6 +40,8 @@ class Training:
     """Real pictures shown to D."""
     before_round: Callable[[int], None] = lambda step: None
     """Sets schedules: pure functions of the step."""
+    seen: Callable[[Tensor], Tensor] = lambda reals: reals
+    """Real pictures as both players see them: coarser while the players grow."""
     play: Callable[[Variant, Players, Sequence[Batch], int, int], Terms] = play_round
     """How a round is played; `leafwing.graphs` knows another way."""
     conditions: Reals | None = None
@@ -110,6 +112,7 @@ def one_round(training: Training) -> Terms:
     randomness.seed_networks(training.players.seed, step, ranks.rank)  # dropout differs from rank to rank
     turns, parts = training.turns(step), (training.reals, training.conditions, training.wrong)
     reals = [Batch(*(part(turn) if part else None for part in parts)) for turn in turns]  # type: ignore[arg-type]
+    reals = [real._replace(pictures=training.seen(real.pictures)) for real in reals]
     log = training.play(training.variant, training.players, reals, step, training.n_g)
     ranks.average(list(log.values()))
     if step % ROLL_CALL == 0:

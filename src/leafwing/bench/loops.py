@@ -30,7 +30,7 @@ CYCLE = 10_000
 
 def build(name: Name, recipe: Recipe, device: torch.device) -> Play:
     """The loop of that name on random pictures and freshly drawn networks; ``recipe.train.precision`` is settled."""
-    recipe = replace(recipe, train=recipe.train.model_copy(update={"n_d_long": None}))  # the usual rounds alone
+    recipe = replace(recipe.whole(), train=recipe.train.model_copy(update={"n_d_long": None}))  # the usual rounds alone
     if name == "ours":
         return ours(recipe, device)
     randomness.seed_networks(recipe.train.seed, -1)  # as prepare does: both loops begin with the same weights

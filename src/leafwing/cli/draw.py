@@ -40,7 +40,8 @@ def sample(
         What to ask for, as attribute=value; several may follow. eyes=* draws every value for the same z; what is not
         named is drawn as in the data, eyes=any leaves it to the generator.
     truncation
-        Draw z only within +- this: less variety, fewer broken pictures; 0.7 to 2 are usual.
+        Less variety, fewer broken pictures: z is drawn only within +- this, 0.7 to 2 are usual; a StyleGAN instead
+        draws its styles towards their mean, to this share of their distance: 0.7 is usual.
     device
         auto, cpu or cuda.
     """

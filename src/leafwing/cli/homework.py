@@ -26,7 +26,7 @@ def export(run: Path, /, *, out: Path, seed: int = 1, truncation: float | None =
     seed
         Picture i is sample i - 1 of leafwing sample with this seed.
     truncation
-        Draw z only within +- this: less variety, fewer broken pictures.
+        As for leafwing sample: less variety, fewer broken pictures.
     device
         auto, cpu or cuda.
     """

@@ -16,8 +16,7 @@ from torch import Tensor
 from leafwing.core import asking, pictures
 from leafwing.core.vocabulary import Codes, Vocabulary
 from leafwing.explore import sample as sampling
-from leafwing.generator import Generator
-from leafwing.latents import truncated
+from leafwing.generator import Generator, truncated
 
 LEAST_SIDE = 64
 """Pictures smaller than this are enlarged on a captioned sheet, so that captions fit."""
@@ -82,13 +81,13 @@ class Asking:
                 yield Drawn(z, self._words(seed, start, start + len(z)), made)
                 start += len(z)
             return
-        prior = self.G.prior if truncation is None else truncated(self.G.prior, truncation)
-        device = sampling.device_of(self.G.network)
+        network, prior = truncated(self.G.network, self.G.prior, truncation)
+        device = sampling.device_of(network)
         for number in range(count):
             z = sampling.latents_at(prior, seed, number, number + 1).expand(len(self.values), -1).to(device)
             condition = self.conditions(seed, number, number + 1)
             assert condition is not None
-            made = sampling.generate(self.G.network, z, condition[0].to(device))
+            made = sampling.generate(network, z, condition[0].to(device))
             yield Drawn(z, self._words(seed, number, number + 1), made)
 
     def _rows(self, seed: int) -> sampling.Rows | None:

@@ -22,7 +22,8 @@ from leafwing.core import randomness
 from leafwing.core.errors import BadData, BadNetwork
 from leafwing.core.types import Latents
 from leafwing.game import call
-from leafwing.latents import Prior, truncated
+from leafwing.generator import truncated
+from leafwing.latents import Prior
 
 Rows: TypeAlias = Callable[[int, int], Tensor]
 """(start, stop) -> conditions [stop - start, k] of these samples."""
@@ -50,8 +51,8 @@ def draw(
         seed: names the sequence of z; sample i is the same for every count and chunk.
         condition: what is asked for: one row for all samples, a row for each of them, or a function that gives the
             rows of some.
-        truncation: largest absolute value in z (see ``latents.truncated``); None leaves the prior alone.
-            For one seed, z changes smoothly with it; without it, z is another one.
+        truncation: largest absolute value in z, or psi for a StyleGAN (see ``generator.truncated``). For one seed, z
+            changes smoothly with a largest value; without one, z is another one.
         chunk: samples computed at once, at least 1.
         device: where G is; None asks its first weight.
 
@@ -67,7 +68,7 @@ def draw(
         raise ValueError(f"count must be at least 0 and chunk at least 1; got count={count}, chunk={chunk}")
     if isinstance(condition, Tensor) and (condition.ndim < 1 or len(condition) not in (1, count)):
         raise BadNetwork(f"The condition needs 1 row or {count}, one a sample; got {list(condition.shape)}.")
-    prior = prior if truncation is None else truncated(prior, truncation)
+    G, prior = truncated(G, prior, truncation)
     return _chunks(G, prior, count, seed, condition, chunk, device_of(G) if device is None else device)
 
 

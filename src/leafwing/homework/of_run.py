@@ -32,7 +32,7 @@ def export(
         run: a run folder or its ``generator/``.
         out: ends in .tgz.
         seed: of z.
-        truncation: draw each number of z within +- this.
+        truncation: as for `leafwing.api.sample`.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         generator: the module given to ``train``, if one was.
 

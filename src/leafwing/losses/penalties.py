@@ -51,6 +51,16 @@ def one_centred(judge: Judge, pictures: Samples) -> Scalar:
     return (steepness - 1).square().mean()
 
 
+def drift(real: Tensor) -> Scalar:
+    r"""The mean squared score of reals, for a critic whose scores have no zero of their own; multiply by epsilon.
+
+    Computes $E\,D(x)^2$.
+
+    Source: Karras et al. 2018, arXiv:1710.10196, Appendix A.1, with a weight of 0.001.
+    """
+    return real.square().mean()
+
+
 def between(real: Samples, fake: Samples) -> Samples:
     r"""A point on the line from each real to the fake beside it, evenly drawn: $\epsilon x + (1-\epsilon)\tilde x$.
 

@@ -25,29 +25,16 @@ def upfirdn(maps: Tensor, taps: Tensor, up: int = 1, down: int = 1, padding: tup
     Returns:
         [n, f, h', w'] with ``h' = ceil((h * up + sum(padding) - t + 1) / down)``.
     """
-    taps = taps.to(maps.dtype)
-    for axis in (2, 3):
-        maps = along(maps, taps, axis, up, down, padding)
-    return maps
-
-
-def along(maps: Tensor, taps: Tensor, axis: int, up: int, down: int, padding: tuple[int, int]) -> Tensor:
-    """The same along one axis; each map is convolved by itself, and no product with an inserted zero is computed."""
     f, t = maps.shape[1], len(taps)
-    kernel = taps.reshape((t, 1) if axis == 2 else (1, t)).expand(f, 1, -1, -1)
-
-    def edges(before: int, after: int) -> tuple[int, int, int, int]:
-        return (0, 0, before, after) if axis == 2 else (before, after, 0, 0)
-
-    def stride(step: int) -> tuple[int, int]:
-        return (step, 1) if axis == 2 else (1, step)
-
+    kernel = torch.outer(taps, taps).to(maps.dtype).expand(f, 1, t, t)  # one pass by t x t: half as long as two by t
+    before, after = padding
     if up == 1:
-        padded = F.pad(maps, edges(*padding)) if any(padding) else maps
-        return F.conv2d(padded, kernel.flip(axis), stride=stride(down), groups=f)
-    whole = F.conv_transpose2d(maps, kernel, stride=stride(up), groups=f)  # as if padded by t - 1, less the last zeros
-    kept = F.pad(whole, edges(padding[0] - t + 1, padding[1] - t + up))
-    return kept if down == 1 else kept[:, :, ::down] if axis == 2 else kept[..., ::down]
+        if before != after or before < 0:
+            maps, before = F.pad(maps, (before, after, before, after)), 0
+        return F.conv2d(maps, kernel.flip(2, 3), stride=down, padding=before, groups=f)
+    whole = F.conv_transpose2d(maps, kernel, stride=up, groups=f)  # as if padded by t - 1, less the last zeros
+    before, after = before - t + 1, after - t + up
+    return F.pad(whole, (before, after, before, after))[:, :, ::down, ::down]
 
 
 class Filter(nn.Module):
