@@ -111,7 +111,7 @@ def for_points(recipe: Recipe, steps: int, seed: int, settings: list[str]) -> Re
     train = recipe.train.model_copy(update={"batch": BATCH, "microbatch": None, "steps": steps, "seed": seed})
     prior = read_part("prior", {"name": "normal", "dim": Z_DIM})
     average = AverageSettings(halflife_kimg=0)
-    return replace(recipe, train=train, prior=prior, average=average).override(settings)
+    return replace(recipe.whole(), train=train, prior=prior, average=average).override(settings)
 
 
 def seat_at(mixture: Mixture, recipe: Recipe, width: int, device: torch.device) -> Training:

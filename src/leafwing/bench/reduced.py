@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from leafwing.core.errors import LeafwingError
+from leafwing.networks.blocks import doublings
 from leafwing.recipe import Recipe, load_recipe
 
 NARROW = {"width": 16, "most": 64, "hidden": 256, "units": 128, "blocks": 1}
@@ -60,9 +61,12 @@ def narrowing(recipe: Recipe) -> list[str]:
 
 
 def lasting(recipe: Recipe, images: int) -> Recipe:
-    """The recipe with the fewest rounds in which D is shown so many real pictures."""
+    """The recipe with the fewest rounds in which D is shown so many real pictures; grown after half of them."""
     steps = next(step for step in count(1) if recipe.turns_of_d(step) * recipe.train.batch >= images)
-    return recipe.override([f"train.steps={steps}"])
+    recipe = recipe.override([f"train.steps={steps}"])
+    if not recipe.growth.grows:
+        return recipe
+    return replace(recipe, growth=recipe.growth.shortened(images // 2, doublings(recipe.data.image_size)[1]))
 
 
 def is_fully_connected(recipe: Recipe) -> bool:

@@ -50,6 +50,12 @@ class GrowthSettings(Settings):
         fading = max(0.0, rest - self.stable_kimg) / self.fade_kimg if self.fade_kimg else 0.0
         return min(float(doublings), self.first + phases + fading)
 
+    def shortened(self, images: int, doublings: int) -> GrowthSettings:
+        """The same, but all ``doublings`` are whole after so many images at most."""
+        needed = 1000 * (self.stable_kimg + self.fade_kimg) * (doublings - self.first)
+        share = min(1.0, images / needed) if needed > 0 else 1.0
+        return self.model_copy(update={name: share * getattr(self, name) for name in ("stable_kimg", "fade_kimg")})
+
 
 class Growing(nn.Module):
     """A network that may be in use in part.
