@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +23,11 @@ BY_NORMS = {"sngan", "biggan"}
 SMALL = {"width": 4, "hidden": 16, "units": 8, "most": 16}
 
 
+def for_pictures(registry) -> list[str]:
+    """Those that draw or judge pictures by themselves; the others, for films, are in test_films.py."""
+    return [name for name in registry.names() if "history" not in inspect.signature(registry.get(name)).parameters]
+
+
 def build(registry, name: str, **facts):
     schema = registry.settings(name, GIVEN)
     options = {key: SMALL[key] for key in schema.model_fields if key in SMALL}
@@ -36,7 +42,7 @@ def every_phase(net: nn.Module) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("name", generators.names())
+@pytest.mark.parametrize("name", for_pictures(generators))
 @pytest.mark.parametrize(("z_dim", "size", "channels", "k"), [(100, 64, 3, 0), (50, 16, 1, 0), (7, 24, 4, 3)])
 def test_every_generator(name, z_dim, size, channels, k):
     """R1, R34, R35: G(z) and G(z, x), any length of z, the asked shape in [-1, 1]; every weight gets a gradient."""
@@ -61,7 +67,7 @@ def test_every_generator(name, z_dim, size, channels, k):
     assert (G(z) if x is None else G(z, x)).abs().max() <= 1
 
 
-@pytest.mark.parametrize("name", generators.names())
+@pytest.mark.parametrize("name", for_pictures(generators))
 def test_a_fusion_of_ones_own_in_every_generator(name):
     """R3-R5: how z meets the condition is a plug-in; nothing of the package is edited."""
 
@@ -79,7 +85,7 @@ def test_a_fusion_of_ones_own_in_every_generator(name):
         assert G(torch.randn(4, 6), torch.randn(4, 6)).shape == (4, 1, 16, 16)
 
 
-@pytest.mark.parametrize("name", discriminators.names())
+@pytest.mark.parametrize("name", for_pictures(discriminators))
 @pytest.mark.parametrize(("size", "channels", "k", "outputs"), [(64, 3, 0, 1), (16, 1, 0, 2), (24, 4, 3, 1)])
 def test_every_discriminator(name, size, channels, k, outputs):
     """R38: a scalar a picture (two numbers for a two-class judge); every weight gets a gradient."""

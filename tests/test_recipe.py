@@ -40,6 +40,8 @@ TINY = {
     ],
     "progan": (growing := [*light, "growth.stable_kimg=0.02", "growth.fade_kimg=0.02"]),
     "stylegan": [*growing, "generator.style=8", "generator.depth=2"],
+    "video-gan": ["generator.width=4", "discriminator.width=4"],
+    "video-supervised": ["generator.width=4"],
     "gan-2014": ["generator.hidden=16", "discriminator.units=8"],
 }
 

@@ -32,8 +32,9 @@ def small(recipe: str, pictures: Path, **wishes: object) -> Recipe:  # noqa: F81
         return api.make_recipe(pictures, recipe, steps=STEPS, settings=[*wanted, *settings])
     except BadConfig:
         kept = api.make_recipe(None, recipe).as_dict()
-        names = {f"{part}.{name}" for part in ("generator", "discriminator") for name in kept[part]}
-        wanted = [w for w in wanted if not w.startswith(("generator.", "discriminator.")) or w.split("=")[0] in names]
+        parts = ("generator", "discriminator", "prior")
+        names = {f"{part}.{name}" for part in parts for name in kept[part]}
+        wanted = [w for w in wanted if w.partition(".")[0] not in parts or w.split("=")[0] in names]
         return api.make_recipe(pictures, recipe, steps=STEPS, settings=[*wanted, *settings])
 
 

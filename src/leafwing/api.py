@@ -21,6 +21,7 @@ from leafwing.core.errors import BadConfig
 from leafwing.core.progress import counting
 from leafwing.data import Report, check
 from leafwing.explore import faces as looking
+from leafwing.explore import predict as predicting
 from leafwing.explore import sample as sampling
 from leafwing.explore import walk as walking
 from leafwing.explore.asked import Asking
@@ -320,6 +321,45 @@ def interpolate(
     save = pictures.save_gif if target.suffix.lower() == ".gif" else pictures.save_mp4
     save(images, target, fps=12)
     return target
+
+
+def predict(
+    run: str | os.PathLike[str],
+    frames: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    steps: int = 64,
+    samples: int = 8,
+    seed: int = 0,
+    episode: int = 0,
+    start: int | None = None,
+    fps: float = 8,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Go on from a moment of a film, several times: a film (.gif, .mp4) or a sheet (.png), and how near it is.
+
+    Args:
+        run: a run of a generator of next frames, or its ``generator/``.
+        frames: films, as for training.
+        out: ends in .gif, .mp4 or .png.
+        steps: frames to draw.
+        samples: futures.
+        seed: of z.
+        episode: of the films, from 0.
+        start: the first frame that is given; where play begins if left out.
+        fps: frames a second of the film.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+    """
+    target = Path(out)
+    if target.suffix.lower() not in (".png", ".gif", ".mp4"):
+        raise BadConfig(f"--out {target} should end in .gif, .mp4 or .png.")
+    if not 0 < fps <= 1000:
+        raise BadConfig(f"--fps {fps} cannot be: above 0, at most 1000.")
+    G = load(run, device=device)
+    with counting("predicting") as report:
+        futures = predicting.predict(G, str(frames), steps, samples, seed, episode, start, report)
+    predicting.show(futures, target, fps, provenance(G, seed) | {"leafwing:frames": str(frames)})
+    return {"out": str(target), **futures.measured()}
 
 
 def faces(

@@ -29,7 +29,9 @@ from leafwing.core.machine import free_memory
 from leafwing.data import Store
 from leafwing.data.conditions import Conditions
 from leafwing.data.feed import Feed
+from leafwing.data.films import Films
 from leafwing.data.labels import Labels
+from leafwing.data.windows import Windows
 from leafwing.game import Batch, call
 from leafwing.prepare import choose_device, prepare, settle
 from leafwing.recipe import Recipe
@@ -153,6 +155,17 @@ class Estimate:
         yield f"      {clock(self.steps * self.round_seconds)} for all {self.steps:,}"
 
 
+def noise_for(recipe: Recipe, count: int) -> Store:
+    """Random pictures in place of data, or random films, so that nothing need be read; for so many pictures a turn."""
+    data = recipe.data
+    if not data.history:
+        return Noise(recipe, count)
+    frames = np.random.default_rng(0).integers(0, 256, (count + data.history, *[data.image_size] * 2, data.channels))
+    films = Films(Path(), {"n": len(frames), "lengths": [len(frames)], "still": [0]}, reused=False)
+    films.pictures = frames.astype(np.uint8)
+    return films
+
+
 class Noise(Store):
     """Random pictures in place of data, so that nothing need be read."""
 
@@ -236,12 +249,17 @@ def at_once(recipe: Recipe) -> int:
 def trial(recipe: Recipe, batch: int, device: torch.device) -> Training:
     """The recipe's game on random pictures."""
     resized = recipe.whole().override([f"train.batch={batch}"])
-    return prepare(resized, Noise(recipe, 2 * batch), device)
+    return prepare(resized, noise_for(recipe, 2 * batch), device)
 
 
 def feed_noise(training: Training, recipe: Recipe, batch: int, device: torch.device) -> None:
     """Have random pictures from now on, ``batch`` a turn."""
-    noise = Noise(recipe, batch)
+    noise = noise_for(recipe, batch)
+    if isinstance(noise, Films):
+        data, many = recipe.data, training.variant.many
+        windows = Windows(noise, data.history, data.image_size, batch, 0, many=many, device=device)
+        training.reals, training.conditions = windows, windows.past
+        return
     feed = Feed(noise.pictures, batch, 0, device=device, channels_last=recipe.train.channels_last)
     training.reals = feed
     if noise.labels:

@@ -60,6 +60,7 @@ class Variant:
     wants_wrong = False  # whether D also judges reals beside what they are not
     per_picture = False  # whether D must judge each picture by itself: a slope at one is none under BatchNorm
     d_sees_condition = True  # whether D is told what was asked for; false for a D that has to find out by itself
+    many = 1  # how often each real of a batch comes, in a row, so that several answers to one question are compared
 
     def set_schedule(self, images: int) -> None:
         """Before a round: set what changes with the real images shown so far. Nothing by default."""

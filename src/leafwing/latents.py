@@ -64,6 +64,22 @@ class Normal:
 
 
 @dataclass(frozen=True)
+class Nothing:
+    """No z at all: the network has one answer to each question, as a supervised network has. For comparison."""
+
+    @property
+    def dim(self) -> int:
+        """0."""
+        return 0
+
+    def sample(self, n: int, rng: np.random.Generator) -> Latents:
+        return torch.empty(n, 0)
+
+    def log_prob(self, z: Latents) -> LogDensities:
+        return torch.zeros(len(z), dtype=torch.float64)
+
+
+@dataclass(frozen=True)
 class Uniform:
     """Independent U(low, high) in each coordinate.
 
@@ -257,7 +273,7 @@ def check_prior(prior: object) -> Prior:
         if not hasattr(prior, part):
             raise BadNetwork(f"The prior {name} has no {part}; it needs dim, sample(n, rng) and log_prob(z).")
     assert isinstance(prior, Prior)
-    if not (isinstance(prior.dim, int) and prior.dim >= 1):
+    if not (isinstance(prior.dim, int) and (prior.dim >= 1 or isinstance(prior, Nothing))):
         raise BadNetwork(f"The prior {name} has dim={prior.dim!r}; it must be a whole number, at least 1.")
     z, again = (prior.sample(2, np.random.default_rng(0)) for _ in range(2))
     promise = f"float32 of shape [2, {prior.dim}]"

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +23,9 @@ from leafwing.core.vocabulary import Vocabulary
 from leafwing.data import Store, open_data
 from leafwing.data.conditions import Conditions
 from leafwing.data.feed import Feed
+from leafwing.data.films import Films, open_films
 from leafwing.data.label_doors import read_labels
+from leafwing.data.windows import Windows
 from leafwing.game import Players, play_round
 from leafwing.graphs import GraphedRounds
 from leafwing.latents import check_prior
@@ -75,6 +78,9 @@ def choose_device(name: str) -> torch.device:
 def read_store(recipe: Recipe) -> Store:
     """The recipe's data, built on first use and reused afterwards, with a progress bar."""
     data = recipe.data
+    if data.history:
+        with counting("reading films") as report:
+            return open_films(data.source, channels=data.channels, count=data.count, progress=report)
     with counting("reading pictures") as report:
         store = open_data(
             data.source,
@@ -107,7 +113,23 @@ def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = O
     if ranks.count > 1 and train.sync_batchnorm:
         G, D = sync_batchnorm(G), sync_batchnorm(D)
     shape = (data.channels, data.image_size, data.image_size)
-    check_players(G, D, variant, prior, shape, trial_condition(vocabulary), device, layout)
+    check_players(G, D, variant, prior, shape, trial_condition(recipe, vocabulary), device, layout)
+    if isinstance(store, Films):
+        windows = Windows(
+            store,
+            data.history,
+            data.image_size,
+            train.batch,
+            train.seed,
+            many=variant.many,
+            noise=data.history_noise,
+            flip=data.flip,
+            drop_still=data.drop_still,
+            device=device,
+            channels_last=channels_last,
+            ranks=ranks,
+        )
+        return seat(recipe, G, D, windows, device, ranks, windows.past)
     reals = Feed(
         store.pictures,
         train.batch,
@@ -128,7 +150,7 @@ def seat(
     reals: Reals,
     device: torch.device,
     ranks: Ranks = SOLO,
-    conditions: Conditions | None = None,
+    conditions: Conditions | Reals | None = None,
 ) -> Training:
     """G and D at the table, by the recipe's rules, prior, optimisers and schedules, wherever the reals come from.
 
@@ -139,10 +161,11 @@ def seat(
         reals: turn -> this rank's ``train.batch`` real samples.
         device: where the game is played.
         ranks: who plays it.
-        conditions: what is said of the reals; None where G sees z alone.
+        conditions: what is said of the reals, or what came before them; None where G sees z alone.
     """
     train = recipe.train
-    vocabulary = conditions.labels.vocabulary if conditions else None
+    labels = conditions if isinstance(conditions, Conditions) else None
+    vocabulary = labels.vocabulary if labels else None
     variant, prior = recipe.build_variant(vocabulary), recipe.build_prior()
     rules = recipe.optimizer.generator, recipe.optimizer.discriminator
     graphs = train.graphs and device.type == "cuda" and ranks.count == 1 and all(rule.can_be_recorded for rule in rules)
@@ -195,14 +218,18 @@ def seat(
         seen=growth.seen,
         play=GraphedRounds(settled) if graphs else play_round,
         conditions=conditions,
-        wrong=conditions.wrong if conditions and variant.wants_wrong else None,
+        wrong=labels.wrong if labels and variant.wants_wrong else None,
         vocabulary=vocabulary,
     )
 
 
-def trial_condition(vocabulary: Vocabulary | None) -> Tensor | None:
-    """A condition for 4 samples, to try the players with."""
-    return torch.eye(vocabulary.size)[torch.arange(4) % vocabulary.size] if vocabulary else None
+def trial_condition(recipe: Recipe, vocabulary: Vocabulary | None) -> Tensor | None:
+    """A condition for 4 samples, to try the players with: frames that came before, or labels."""
+    data, n = recipe.data, 4
+    if data.history:
+        shape = (n, data.history * data.channels, data.image_size, data.image_size)
+        return torch.from_numpy(randomness.stream(0, 0, "contract/history").uniform(-1, 1, shape).astype(np.float32))
+    return torch.eye(vocabulary.size)[torch.arange(n) % vocabulary.size] if vocabulary else None
 
 
 def settle(recipe: Recipe, device: torch.device) -> Recipe:

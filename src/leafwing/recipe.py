@@ -6,6 +6,7 @@ settings of the class it names before any data is read.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -63,6 +64,12 @@ class DataSettings(Settings):
     """Labels to be asked for: "folder" for sub-folders, columns of a labels.csv, factors of a world; none if empty."""
     condition_drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of labels hidden from both players, so that G also learns what to draw for "any"."""
+    history: Annotated[int, Field(ge=0, le=64)] = 0
+    """For films: frames that are given, the next one is to be drawn; 0 for pictures by themselves."""
+    history_noise: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """For films: spread of the noise on what is given, at most, so that G mends what it drew a little wrong."""
+    drop_still: bool = True
+    """For films: leave out the standstill at the beginning of an episode."""
 
 
 class TrainSettings(Settings):
@@ -145,6 +152,7 @@ class OptimizersSettings(Settings):
 
 priors: Registry[latents.Prior] = Registry("prior", "leafwing.latents")
 for _name, _prior in {
+    "none": latents.Nothing,
     "normal": latents.Normal,
     "uniform": latents.Uniform,
     "binary": latents.Binary,
@@ -289,6 +297,7 @@ class Recipe:
             "image_size": self.data.image_size,
             "channels": self.data.channels,
             "condition_dim": vocabulary.size if vocabulary else 0,
+            "history": self.data.history,
             "outputs": self.build_variant(vocabulary).d_outputs,
         }
 
@@ -314,6 +323,7 @@ class Recipe:
         self.check_long_rounds()
         self.build_variant()
         self.build_augment()
+        self.check_history()
         if self.build_prior().dim > MAX_Z:
             raise BadConfig(f"prior.dim = {self.build_prior().dim} cannot be: z has at most {MAX_Z:,} numbers.")
         asked = self.stand_in() if self.data.condition else None
@@ -329,6 +339,20 @@ class Recipe:
         layers = [layer for net in nets for layer in net.modules()]
         if self.train.batch == 1 and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers):
             raise BadConfig("train.batch = 1 cannot be: BatchNorm needs at least 2 pictures a turn.")
+
+    def check_history(self) -> None:
+        """Networks for films want films, and others do not; a film has no labels."""
+        if self.data.history and self.data.condition:
+            raise BadConfig("data.history and data.condition cannot be together: give frames or labels.")
+        for section in ("generator", "discriminator"):
+            part = getattr(self, section)
+            if part.name.startswith(USER) or FILE in part.name:
+                continue
+            for_films = "history" in inspect.signature(REGISTRIES[section].get(part.name)).parameters
+            if for_films and not self.data.history:
+                raise BadConfig(f"The {section} {part.name!r} is for films: set data.history, e.g. to 3.")
+            if self.data.history and not for_films:
+                raise BadConfig(f"The {section} {part.name!r} does not look at frames before: use e.g. unet.")
 
 
 def example(section: str) -> str:

@@ -16,7 +16,7 @@ from leafwing.bench.plain import plain
 from leafwing.core import randomness
 from leafwing.data import Store
 from leafwing.data.feed import Feed, to_pictures
-from leafwing.estimate import any_labels
+from leafwing.estimate import any_labels, noise_for
 from leafwing.game import Variant
 from leafwing.losses.penalties import R1
 from leafwing.prepare import prepare
@@ -53,6 +53,8 @@ def ours(recipe: Recipe, device: torch.device) -> Play:
 def noise(recipe: Recipe) -> Store:
     """A store of random pictures, enough for two batches: their content does not matter to speed."""
     data, count = recipe.data, 2 * recipe.train.batch
+    if data.history:
+        return noise_for(recipe, count)
     store = Store(Path(), {"n": count, "size": data.image_size, "channels": data.channels}, reused=True)
     shape = (count, data.image_size, data.image_size, data.channels)
     store.pictures = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)

@@ -51,14 +51,14 @@ def similarity(x: Tensor, y: Tensor) -> Tensor:
     exponents = exponents / exponents.sum()
     parts = []
     for scale in range(count):
-        luminance, structure = _compared(x, y)
+        luminance, structure = compared(x, y)
         # the coarsest scale alone counts the luminance: Eq. 7
         parts.append((luminance * structure if scale == count - 1 else structure).mean((1, 2, 3)))
         x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
     return (torch.stack(parts).clamp(min=0) ** exponents[:, None]).prod(0)
 
 
-def _compared(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def compared(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Luminance, and contrast with structure, of every whole window: Wang et al. 2004, Eq. 6 and 9 with alpha = 1."""
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     mean_x, mean_y = _smooth(x), _smooth(y)

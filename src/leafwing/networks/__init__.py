@@ -2,7 +2,9 @@
 
 A generator takes ``(z [n, z_dim], condition [n, k] or None)`` and gives pictures in [-1, 1]; a discriminator takes
 ``(pictures, condition or None)`` and gives logits [n]. The toolkit supplies what a constructor asks for among
-``z_dim, image_size, channels, condition_dim, outputs``; all other arguments are settings of the recipe.
+``z_dim, image_size, channels, condition_dim, history, outputs``; all other arguments are settings of the recipe. A
+network that takes ``history`` draws, or judges, the next frame of a film: its condition are the frames before,
+[n, history * c, h, w].
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from torch import nn
 
 from leafwing.core.registry import Registry
 
-GIVEN = ("z_dim", "image_size", "channels", "condition_dim", "outputs", "fusion", "vocabulary")
+GIVEN = ("z_dim", "image_size", "channels", "condition_dim", "history", "outputs", "fusion", "vocabulary")
 """Constructor arguments that come from the data, the prior and the variant, not from the recipe."""
 
 generators: Registry[nn.Module] = Registry("generator", "leafwing.networks")

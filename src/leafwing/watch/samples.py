@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+from torch import nn
 
 from leafwing.core import pictures, randomness
 from leafwing.core.asking import tour
@@ -68,6 +69,7 @@ class Samples(Watcher):
         made = self.sample(training)
         tour = self.tour(training)
         columns = tour[1] if tour else math.ceil(math.sqrt(self.count))
+        columns = self.futures if training.conditions and not training.vocabulary else columns
         image = pictures.sheet(pictures.to_uint8(made), columns, gap=GAP)
         about = {
             "Software": "Leafwing: pictures made by a generator",
@@ -91,6 +93,8 @@ class Samples(Watcher):
         players, G = training.players, standing(training)
         z = players.prior.sample(self.count, randomness.stream(players.seed, 0, "sheet"))
         device = next(G.parameters()).device
+        if training.conditions and not training.vocabulary:
+            return self.moments(training, G, z)
         tour = self.tour(training)
         if tour is None or training.vocabulary is None:
             return torch.cat([call(G, part.to(device), None).float().cpu() for part in torch.split(z, 8)])
@@ -99,6 +103,25 @@ class Samples(Watcher):
         z = z[:columns].repeat(len(codes) // columns, 1)
         pairs = zip(torch.split(z, 8), torch.split(asked, 8), strict=True)
         return torch.cat([call(G, some.to(device), x.to(device)).float().cpu() for some, x in pairs])
+
+    @property
+    def futures(self) -> int:
+        """Columns of a sheet of films: what came last, what came next, and in the others what G says comes next."""
+        return min(8, 2 + self.count)
+
+    def moments(self, training: Training, G: nn.Module, z: torch.Tensor) -> torch.Tensor:
+        """For a generator of next frames: each line a moment, its last frame, what followed, answers to several z."""
+        answers, lines = self.futures - 2, max(1, self.count // self.futures)
+        turns = range(-(-lines * training.variant.many // len(training.reals(0))))
+        each = slice(None, lines * training.variant.many, training.variant.many)
+        real = torch.cat([training.reals(turn) for turn in turns])[each]
+        past = training.asked(0, lines * training.variant.many)
+        assert past is not None
+        past = past[each]
+        shown = [past[:, -real.shape[1] :], real]
+        for some in z[:answers].to(real.device):
+            shown.append(call(G, some.expand(len(past), -1), past).to(real.dtype))
+        return torch.stack(shown, 1).flatten(0, 1).float().cpu()
 
     def tour(self, training: Training) -> tuple[Codes, int] | None:
         """What each picture of the sheet asks for, and its columns; None without a condition."""

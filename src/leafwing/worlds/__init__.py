@@ -5,7 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-PICTURES = {"faces": "leafwing.worlds.faces:Faces", "corner": "leafwing.worlds.corner:Corner"}
+PICTURES = {
+    "faces": "leafwing.worlds.faces:Faces",
+    "corner": "leafwing.worlds.corner:Corner",
+    "maze": "leafwing.worlds.maze:Maze",
+}
 """The worlds of pictures: name -> ``module:Class``, imported when asked for. The class is called with the seed."""
 
 

@@ -1,0 +1,213 @@
+"""The next frame of a film from the last ones: a U-Net that meets z at every level, and a D that sees past and frame.
+
+Source of the form: U-Net, Ronneberger et al. 2015 (arXiv:1505.04597); z at several levels as in StyleGAN's modulation,
+Karras et al. 2019 (arXiv:1812.04948), or added, as in the code of Mathieu et al. 2015 (arXiv:1511.05440); D sees
+condition and picture joined as in pix2pix, Isola et al. 2017 (arXiv:1611.07004), Eq. 1, and judges every part of it.
+
+Both are convolutional, so what was trained on patches of 32x32 pixels runs on whole frames.
+
+Shape legend: n batch, h frames of history, c channels, s side(s), z latent length.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from leafwing.core.errors import BadNetwork
+from leafwing.networks import discriminators, generators
+
+Way = Literal["concatenate", "add", "modulate"]
+OUTSIDE = 0.1
+"""How much of what lies outside [-1, 1] is left while training: a cut alone would have no gradient to come back by."""
+
+
+def lively(net: nn.Module) -> None:
+    """Weights under which signals neither fade nor grow through leaky ReLUs: He et al. 2015, arXiv:1502.01852."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, a=0.2)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+class MeetZ(nn.Module):
+    """z and feature maps: as further maps of one value each, added after a linear map, or as scales and shifts.
+
+    Shape:
+        ``[n, width, s, s], [n, z] -> [n, width, s, s]``.
+    """
+
+    def __init__(self, width: int, z_dim: int, way: Way) -> None:
+        super().__init__()
+        self.way = way
+        if way == "concatenate":
+            self.mix: nn.Module = nn.Conv2d(width + z_dim, width, 1)
+        else:
+            self.mix = nn.Linear(z_dim, width if way == "add" else 2 * width)
+
+    def forward(self, maps: Tensor, z: Tensor) -> Tensor:
+        """The maps, changed by z."""
+        if self.way == "concatenate":
+            planes = z[:, :, None, None].to(maps.dtype).expand(-1, -1, *maps.shape[2:])
+            mixed: Tensor = self.mix(torch.cat([maps, planes], 1))
+            return mixed
+        image = self.mix(z)[:, :, None, None].to(maps.dtype)
+        if self.way == "add":
+            added: Tensor = maps + image
+            return added
+        scale, shift = torch.chunk(image, 2, 1)
+        modulated: Tensor = maps * (1 + scale) + shift
+        return modulated
+
+
+class Level(nn.Module):
+    """Two convolutions with z between them; the second one's result is added to what came."""
+
+    def __init__(self, width: int, z_dim: int, way: Way) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
+        self.z = MeetZ(width, z_dim, way) if z_dim else None
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        """[n, width, s, s] -> the same shape."""
+        inner = self.first(F.leaky_relu(x, 0.2))
+        inner = inner if self.z is None else self.z(inner, z)
+        out: Tensor = x + self.second(F.leaky_relu(inner, 0.2))
+        return out
+
+
+@generators.register("unet")
+class FrameUNet(nn.Module):
+    """G: (z, history) -> the next frame. With ``z_dim = 0`` it is the plain supervised network: one answer.
+
+    Every pixel is a mixture of the given frames' pixels there and of the last one's some way off, and something is
+    added to it: what stays, moves or comes back need not be drawn again, and what is drawn always has a gradient.
+
+    Args:
+        z_dim: length of z, 0 for none.
+        channels: c.
+        history: frames given.
+        width: feature maps of the finest level; half as many more at each coarser one.
+        levels: coarser levels; sides that are no multiples of fold * 2**levels are filled up, then cut.
+        fold: a square of so many pixels a side becomes one place with more channels: cheaper; 1 for none.
+        enters: how z meets each level.
+        moves: pixels by which things may move up, down, left and right, e.g. [2, 4]; [] for none.
+
+    Shape:
+        ``[n, z], [n, h * c, s, s] -> [n, c, s, s]``, in [-1, 1] in evaluation mode.
+    """
+
+    unbounded = True
+
+    def __init__(
+        self,
+        z_dim: int,
+        channels: int,
+        history: int,
+        width: int = 64,
+        levels: int = 1,
+        fold: int = 4,
+        enters: Way = "concatenate",
+        moves: tuple[int, ...] = (4,),
+    ) -> None:
+        super().__init__()
+        self.channels, self.fold, self.parts, self.moves = channels, fold, fold * 2**levels, tuple(moves)
+        widths = [width * (2 + level) // 2 for level in range(levels + 1)]
+        self.stem = nn.Conv2d(history * channels * fold**2, width, 1)
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise(widths))
+        self.before = nn.ModuleList(Level(w, 0, enters) for w in widths[:-1])
+        self.after = nn.ModuleList(Level(w, z_dim, enters) for w in widths)
+        self.up = nn.ModuleList(nn.Conv2d(b, a, 3, padding=1) for a, b in pairwise(widths))
+        ways = history + 4 * len(self.moves)
+        self.out = nn.Conv2d(width, (channels + ways) * fold**2, 3, padding=1)
+        self.unfold = nn.PixelShuffle(fold)
+        lively(self)
+        for level in [*self.before, *self.after]:
+            level.second.weight.data.mul_(0.5)
+        self.out.weight.data.mul_(0.1)
+
+    def forward(self, z: Tensor, history: Tensor | None = None) -> Tensor:
+        """The next frame, one of those possible."""
+        if history is None:
+            raise BadNetwork(
+                "This generator draws the next frame of a film: give it those before, by leafwing predict."
+            )
+        height, width = history.shape[2:]
+        history = F.pad(history, (0, -width % self.parts, 0, -height % self.parts), mode="replicate")
+        x, kept = self.stem(F.pixel_unshuffle(history, self.fold)), []
+        for before, down in zip(self.before, self.down, strict=True):
+            kept.append(before(x, z))
+            x = down(F.leaky_relu(kept[-1], 0.2))
+        x = self.after[-1](x, z)
+        for level in reversed(range(len(kept))):
+            x = kept[level] + self.up[level](F.interpolate(F.leaky_relu(x, 0.2), scale_factor=2))
+            x = self.after[level](x, z)
+        out = self.unfold(self.out(F.leaky_relu(x, 0.2))).float()
+        added, ways = out[:, : self.channels], out[:, self.channels :]
+        frame: Tensor = mixed(history.clamp(-1, 1), self.channels, self.moves, ways) + added
+        frame = frame[:, :, :height, :width]
+        inside = frame.clamp(-1, 1)
+        return torch.lerp(inside, frame, OUTSIDE) if self.training else inside
+
+
+def mixed(history: Tensor, channels: int, moves: tuple[int, ...], ways: Tensor) -> Tensor:
+    """Each pixel from where ``ways`` say: any of the given frames as it is, or the last one moved.
+
+    Source: Finn, Goodfellow & Levine 2016, arXiv:1605.07157, Sec. 3 (dynamic neural advection), with few moves.
+
+    Shape: ``[n, h * c, s, s] and ways [n, h + 4 * len(moves), s, s] -> [n, c, s, s]``.
+    """
+    found = list(torch.split(history, channels, 1))
+    last, (height, width) = found[-1], history.shape[2:]
+    for far in moves:
+        wide = F.pad(last, (far, far, far, far), mode="replicate")
+        for dy, dx in ((-far, 0), (far, 0), (0, -far), (0, far)):
+            found.append(wide[:, :, far + dy : far + dy + height, far + dx : far + dx + width])
+    return (torch.stack(found, 1) * ways.softmax(1)[:, :, None]).sum(1)
+
+
+@discriminators.register("unet")
+class FrameJudge(nn.Module):
+    """D: (frame, history) -> does that follow? Every part of the frame gives its evidence; the verdict is their sum.
+
+    Args:
+        channels: c.
+        history: frames given.
+        outputs: numbers a frame.
+        width: feature maps of the finest level; twice as many at each coarser one.
+        levels: halvings after the fold.
+        fold: as in G.
+
+    Shape:
+        ``[n, c, s, s], [n, h * c, s, s] -> [n]``, or ``[n, outputs]`` if outputs > 1.
+    """
+
+    def __init__(
+        self, channels: int, history: int, outputs: int = 1, width: int = 32, levels: int = 1, fold: int = 4
+    ) -> None:
+        super().__init__()
+        self.fold = fold
+        body: list[nn.Module] = [nn.Conv2d((history + 1) * channels * fold**2, width, 1), nn.LeakyReLU(0.2)]
+        for level in range(levels):
+            w = width * 2**level
+            body += [nn.Conv2d(w, w, 3, padding=1), nn.LeakyReLU(0.2), nn.Conv2d(w, 2 * w, 4, 2, 1), nn.LeakyReLU(0.2)]
+        w = width * 2**levels
+        last = nn.Conv2d(w, outputs, 1)
+        self.body = nn.Sequential(*body, nn.Conv2d(w, w, 3, padding=1), nn.LeakyReLU(0.2), last)
+        lively(self)
+        last.weight.data.mul_(0.1)
+
+    def forward(self, frame: Tensor, history: Tensor | None = None) -> Tensor:
+        """Logits, higher = more real."""
+        if history is None:
+            raise BadNetwork(
+                "This discriminator judges the next frame of a film: give it those before, D(frame, history)."
+            )
+        evidence = self.body(F.pixel_unshuffle(torch.cat([history, frame], 1), self.fold))
+        verdicts: Tensor = evidence.sum((2, 3))
+        return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts

@@ -1,0 +1,88 @@
+"""The game of next frames: D sees the past and a frame; G, beside fooling it, answers a question several times over.
+
+Source: Mathieu et al. 2015, arXiv:1511.05440, Sec. 3.2 and 3.3, for the sum of adversarial, L_p and gradient difference
+losses. Differs: one scale; G's adversarial term does send its gradient through D; z, and remedies for its being
+ignored, of which every term compares the answers to ``many`` z with each other. R1: Mescheder et al. 2018, Eq. 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from leafwing.game import Batch, Terms, Variant, judge
+from leafwing.losses import adversarial, frames, penalties
+from leafwing.variants import variants
+
+Weight = Annotated[float, Field(ge=0)]
+
+
+@variants.register("video")
+class Video(Variant):
+    """The non-saturating game about what comes next.
+
+    Args:
+        many: answers to each question in a batch, each from a z of its own.
+        adversarial_weight: of fooling D; 1 in the cited program, whose term has no effect, 0.05 in its constants.
+        energy_weight: of the energy score, which is smallest where the answers are distributed as the futures are.
+        best_weight: of the distance of the best of the answers.
+        lp_weight: of the L_p loss of every answer.
+        p: of the L_p loss.
+        gdl_weight: of the gradient difference loss of every answer.
+        gdl_alpha: its power.
+        r1_gamma: weight of the R1 penalty on the slope of D's score at reals; 0 for none.
+        r1_every: it is taken every so many rounds, and weighs so many times as much.
+    """
+
+    def __init__(
+        self,
+        many: Annotated[int, Field(ge=1, le=64)] = 2,
+        adversarial_weight: Weight = 1.0,
+        energy_weight: Weight = 1.0,
+        best_weight: Weight = 0.0,
+        lp_weight: Weight = 0.0,
+        p: Annotated[float, Field(ge=1, le=4)] = 1.0,
+        gdl_weight: Weight = 0.0,
+        gdl_alpha: Annotated[float, Field(ge=1, le=4)] = 1.0,
+        r1_gamma: Weight = 1.0,
+        r1_every: Annotated[int, Field(ge=1)] = 1,
+    ) -> None:
+        if energy_weight and many < 2:
+            raise ValueError("variant.energy_weight compares answers: set variant.many to at least 2")
+        self.many, self.adversarial_weight = many, adversarial_weight
+        self.energy_weight, self.best_weight = energy_weight, best_weight
+        self.p, self.lp_weight, self.gdl_weight, self.gdl_alpha = p, lp_weight, gdl_weight, gdl_alpha
+        self.r1 = penalties.R1(r1_gamma, r1_every)
+
+    def d_loss(self, real: Tensor, fake: Tensor) -> Terms:
+        """Tell what followed from what was said."""
+        return {"adversarial": adversarial.logistic_d(real, fake)}
+
+    def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Terms:
+        """Fool D."""
+        return {"adversarial": self.adversarial_weight * adversarial.nonsaturating_g(fake)}
+
+    def g_terms(self, D: nn.Module, real: Batch, fake: Batch) -> Terms:
+        """Fool D, and answer as variously as the future is open."""
+        terms = self.g_loss(judge(D, fake)) if self.adversarial_weight else {}
+        drawn, followed = fake.pictures, real.pictures
+        if self.energy_weight:
+            terms["energy"] = self.energy_weight * frames.energy_score(drawn, followed, self.many)
+        if self.best_weight:
+            terms["best"] = self.best_weight * frames.best_of_many(drawn, followed, self.many)
+        if self.lp_weight:
+            terms["lp"] = self.lp_weight * frames.lp(drawn, followed, self.p)
+        if self.gdl_weight:
+            terms["gradient_difference"] = self.gdl_weight * frames.gradient_difference(drawn, followed, self.gdl_alpha)
+        return terms
+
+    def penalties(self, judge: Callable[[Tensor], Tensor], real: Batch, fake: Batch, step: int) -> Terms:
+        """R1, every ``r1_every`` rounds."""
+        return self.r1.terms(judge, real.pictures, step)
+
+    def phase(self, step: int) -> int:
+        """Rounds with the penalty, and rounds without."""
+        return int(self.r1.due(step))

@@ -1,0 +1,90 @@
+"""`world:maze` (issue 6, item 2; R14, R15): its rules, its pictures, and frames read back into states exactly."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from leafwing.measure import maze as reading
+from leafwing.worlds import maze
+from leafwing.worlds.maze import Maze
+
+EPISODES = [Maze(0).episode(number) for number in range(12)]
+
+
+def test_r15_an_episode_is_the_same_for_ever_and_every_seed_is_a_world_of_its_own():
+    assert np.array_equal(Maze(3).film(5), Maze(3).film(5))
+    assert not np.array_equal(Maze(3).film(5), Maze(4).film(5))
+    assert Maze(0).film(2).shape == (maze.LENGTH, 40, 40, 3)
+    assert np.array_equal(Maze(0).render(range(81, 83)), Maze(0).film(1)[1:3]), "pictures are frames, 80 an episode"
+
+
+def test_the_rules_hold_in_every_frame():
+    """Half a cell a step, never into a wall, never back, dots only eaten, ghosts on their way."""
+    for episode in EPISODES:
+        for before, after in pairwise(episode):
+            assert abs(after.hero[0] - before.hero[0]) + abs(after.hero[1] - before.hero[1]) == 1
+            assert after.hero in reading.places(before.layout)
+            assert after.heading != (before.heading + 2) % 4, "no layout has a dead end"
+            assert after in [state for _, state in maze.futures(before)]
+            assert before.dots - after.dots <= {(after.hero[0] // 2, after.hero[1] // 2)}
+            assert after.ghosts == tuple((g + 1) % 32 for g in before.ghosts)
+            assert all(maze.RING[g] != after.hero for g in after.ghosts), "nobody is ever in the same place"
+
+
+def test_the_player_turns_by_the_odds():
+    """At a cross he goes straight on half of the time, at the side of a T two thirds, before a T either way."""
+    seen: dict[tuple, list[int]] = {}
+    for number in range(300):
+        episode = Maze(1).episode(number)
+        for before, after in pairwise(episode):
+            odds = tuple(sorted(maze.turns(before).values()))
+            straight = before.heading in maze.turns(before)
+            seen.setdefault((odds, straight), []).append(after.heading == before.heading)
+    assert {tuple(round(p, 3) for p in odds) for odds, _ in seen} == {
+        (1.0,),
+        (0.333, 0.667),
+        (0.5, 0.5),
+        (0.25, 0.25, 0.5),
+    }
+    for (odds, straight), went in seen.items():
+        expected = max(odds) if straight and len(odds) > 1 else float(straight)
+        assert np.mean(went) == pytest.approx(expected, abs=4 * np.sqrt(0.25 / len(went)))
+
+
+def test_every_frame_is_read_back_into_its_state():
+    for episode in EPISODES:
+        for before, after in pairwise(episode):
+            frame = maze.draw(after)
+            assert reading.read(frame, before) == after
+            assert reading.follows(before, frame) == after
+            assert [reading.count(frame, c, after.layout) for c in (maze.HERO, *maze.GHOSTS)] == [1, 1, 1]
+
+
+def junction() -> tuple[maze.State, list[np.ndarray]]:
+    state = next(s for episode in EPISODES for s in episode if len(maze.turns(s)) > 1)
+    return state, [maze.draw(after) for _, after in maze.futures(state)]
+
+
+def test_what_is_not_a_next_frame_is_told():
+    """Noise of a few levels is forgiven, one wrong pixel is not; the average of futures is two heroes, or none."""
+    state, frames = junction()
+    noise = np.random.default_rng(0).integers(-20, 21, frames[0].shape)
+    noisy = np.clip(frames[0].astype(int) + noise, 0, 255).astype(np.uint8)
+    assert reading.follows(state, noisy) is not None
+    wrong = frames[0].copy()
+    wrong[20, 20] = maze.EYES
+    assert reading.follows(state, wrong) is None
+    assert reading.read(wrong, state) is None
+    assert reading.follows(state, maze.draw(state)) is None, "standing still is not in the rules"
+    split = np.mean(frames[:2], axis=0).astype(np.uint8)
+    assert reading.follows(state, split) is None
+    assert reading.count(split, maze.HERO, state.layout) == 2
+    gone = maze.draw(state)
+    gone[(gone == maze.HERO).all(2)] = maze.GROUND
+    assert reading.count(gone, maze.HERO, state.layout) == 0
+    changed = maze.draw(state)
+    changed[(changed == maze.GHOSTS[0]).all(2)] = maze.GHOSTS[1]
+    assert [reading.count(changed, c, state.layout) for c in maze.GHOSTS] == [0, 2]
