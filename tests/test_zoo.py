@@ -251,3 +251,25 @@ def test_unknown_names_get_the_nearest(wrong):
     assert "Did you mean" in str(names.unknown(wrong))
     with pytest.raises(BadConfig, match="Look with"):
         raise names.unknown("zzzzqqq")
+
+
+def test_a_page_a_recipe_with_the_lines_beside_the_formulas(tmp_path, capsys):
+    """Issue 5, docs: idea, formulas beside the lines, source, settings, pictures where they are."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "wgan-gp.png").touch()
+    assert run(["zoo", "pages", "--out", str(tmp_path)]) == 0
+    assert {path.stem for path in tmp_path.glob("*.md")} == {*shipped(), "README"}
+    text = (tmp_path / "wgan-gp.md").read_text("utf-8")
+    for words in (
+        "![samples of wgan-gp](images/wgan-gp.png)",
+        "Source: Gulrajani et al. 2017, arXiv:1704.00028",
+        "$E(\\|\\nabla_x D(x)\\|_2 - 1)^2$",
+        "    return (steepness - 1).square().mean()",
+        "| `variant.gp_lambda` | 10.0 |",
+        "| `train.n_d` | 5 (default 1) |",
+    ):
+        assert words in text
+    assert "Args:" not in text
+    assert "[wgan-gp](wgan-gp.md)" in (tmp_path / "README.md").read_text("utf-8")
+    assert run(["zoo", "pages", "wgan-qp", "--out", str(tmp_path)]) == 2
+    assert "wgan-gp" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -152,6 +153,25 @@ def like(name: str, /, *, json_output: Json = False) -> None:
         print(line(one))
         print("\n".join(f"    {said}" for said in advice(start)))
     return None
+
+
+@app.command
+def pages(*names: str, out: Path) -> None:
+    """Write a page of Markdown for each recipe: idea, formulas beside their lines, source, settings, pictures.
+
+    Example: leafwing zoo pages --out docs/zoo
+
+    Parameters
+    ----------
+    names
+        Recipes; all of them if left out.
+    out
+        A folder; NAME.png (samples) and NAME.svg (a curve) in its images/ are shown on the page.
+    """
+    from leafwing.explain.page import pages as write
+
+    for path in write(out, names):
+        print(path)
 
 
 def advice(start: Start) -> list[str]:

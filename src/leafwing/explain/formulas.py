@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import os
 import re
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -32,10 +34,32 @@ BY_TERM = {"r1": penalties.zero_centred, "r2": penalties.zero_centred}
 
 @dataclass(frozen=True)
 class Formula:
-    """One loss or penalty: the function and what its docstring says."""
+    """One loss or penalty: the function, what its docstring says (as text, and with its LaTeX), and its lines."""
 
     name: str
     text: str
+    marked: str
+    code: str
+
+    @classmethod
+    def of(cls, name: str, function: Any) -> Formula:
+        """Read from the function."""
+        said = (inspect.getdoc(function) or "").split("\nArgs:")[0].split("\nShape:")[0].strip()
+        return cls(name, plain(inspect.getdoc(function) or ""), said, lines_of(function))
+
+
+def lines_of(function: Any) -> str:
+    """A function's source without its docstring; empty where there is none."""
+    try:
+        source = textwrap.dedent(inspect.getsource(function))
+    except (OSError, TypeError):
+        return ""
+    defined = ast.parse(source).body[0]
+    lines = source.rstrip().splitlines()
+    if isinstance(defined, ast.FunctionDef) and ast.get_docstring(defined) is not None:
+        said = defined.body[0]
+        lines[said.lineno - 1 : said.end_lineno] = []
+    return "\n".join(lines)
 
 
 def formulas_of(recipe: Recipe) -> tuple[tuple[str, ...], tuple[Formula, ...], tuple[str, ...], tuple[Formula, ...]]:
@@ -74,7 +98,7 @@ def named_in_source(recipe: Recipe) -> tuple[Formula, ...]:
     for module, name in re.findall(r"\b(adversarial|penalties)\.(\w+)", source):
         function = getattr(importlib.import_module(f"leafwing.losses.{module}"), name, None)
         if function is not None:
-            found[name] = Formula(name, plain(inspect.getdoc(function) or ""))
+            found[name] = Formula.of(name, function)
     return tuple(found.values())
 
 
@@ -144,4 +168,4 @@ class Listening:
         """What was heard, in order, and penalties among the terms that were found another way."""
         known = {BY_TERM[term].__name__: BY_TERM[term] for term in terms if term in BY_TERM}
         told = self.heard | known
-        return tuple(Formula(name, plain(inspect.getdoc(function) or "")) for name, function in told.items())
+        return tuple(Formula.of(name, function) for name, function in told.items())
