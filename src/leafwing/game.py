@@ -99,6 +99,10 @@ class Variant:
         on_real = judge(D, real) if self.g_sees_reals else None
         return self.g_loss(judge(D, fake), on_real)
 
+    def g_penalties(self, G: nn.Module, fake: Batch, step: int) -> Terms:
+        """Further terms of G that need G itself. None by default."""
+        return {}
+
     def after_d_step(self, D: nn.Module) -> None:
         """A change of D after its step, such as weight clipping. Nothing by default."""
 
@@ -251,7 +255,7 @@ def play_round(variant: Variant, players: Players, reals: Sequence[Batch], step:
     with frozen(players.D):  # step 2: fix D; G learns to raise D's score
         for turn in range(n_g):
             fakes = (shared if turn == 0 else None) or fakes_on_demand(variant, players, reals[last], step, f"G{turn}")
-            log |= turn_of_g(variant, players, reals[last], fakes, before)
+            log |= turn_of_g(variant, players, reals[last], fakes, before, step)
 
     return log
 
@@ -273,12 +277,14 @@ def turn_of_d(variant: Variant, players: Players, real: Batch, fakes: Fakes, ste
     return prefixed("D", log) | report(variant, *(torch.cat(kind) for kind in zip(*verdicts, strict=True)))
 
 
-def turn_of_g(variant: Variant, players: Players, real: Batch, fakes: Fakes, before: Buffers) -> Terms:
+def turn_of_g(variant: Variant, players: Players, real: Batch, fakes: Fakes, before: Buffers, step: int) -> Terms:
     """G learns to raise D's score; gradients pass through D. ``before``: G's buffers, should the step be skipped."""
 
     def terms(some: slice) -> Terms:
         with players.precision():
-            return variant.g_terms(players.eye, real.rows(some), fakes(some))
+            fake = fakes(some)
+            named = variant.g_terms(players.eye, real.rows(some), fake)
+            return named | variant.g_penalties(players.G, fake, step)
 
     log = descend(players.opt_G, pieces(players, len(real.pictures), terms), players.ranks)
     before.put_back(where=log["skipped"] > 0)

@@ -98,7 +98,7 @@ class TrainSettings(Settings):
     share_fakes: bool = True
     """G's first turn answers to the fakes that D saw last (one pass of G less); false: z is fresh there too."""
     microbatch: Annotated[int, Field(ge=1)] | None = None
-    """Pictures computed at a time, gradients added up: less memory, the same step for networks without BatchNorm."""
+    """Pictures computed at a time, gradients added up: less memory, equal without BatchNorm or spectral norm."""
     graphs: bool = True
     """On a GPU, rounds are recorded as CUDA graphs and replayed; false: every kernel is launched by itself."""
     compile: bool = False

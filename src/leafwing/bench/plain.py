@@ -92,7 +92,8 @@ def penalised_round(
     for real in reals:
         opt_D.zero_grad()
         real = real.detach().requires_grad_(gamma_real > 0)
-        drawn = G(draw_z(len(real)))
+        z = draw_z(len(real))
+        drawn = G(z)
         fake = drawn.detach().requires_grad_(gamma_fake > 0)
         verdicts_real, verdicts_fake = D(real), D(fake)
         loss_D = total(variant.d_loss(verdicts_real, verdicts_fake).values())
@@ -111,9 +112,13 @@ def penalised_round(
     # (2) Update G
     for turn in range(n_g):
         opt_G.zero_grad()
-        verdicts = D(drawn if share_fakes and turn == 0 else G(draw_z(len(reals[-1]))))
+        if turn > 0 or not share_fakes:
+            z = draw_z(len(reals[-1]))
+            drawn = G(z)
+        verdicts = D(drawn)
         verdicts_real = D(reals[-1]) if variant.g_sees_reals else None
-        loss_G = total(variant.g_loss(verdicts, verdicts_real).values())
+        others = variant.g_penalties(G, Batch(drawn, z=z), step)
+        loss_G = total([*variant.g_loss(verdicts, verdicts_real).values(), *others.values()])
         loss_G.backward()  # type: ignore[no-untyped-call]
         opt_G.step()
         on_fake_again = verdicts.mean().item()

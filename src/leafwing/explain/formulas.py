@@ -84,10 +84,11 @@ def played(recipe: Recipe) -> tuple[tuple[str, ...], tuple[Formula, ...], tuple[
     wrong = asked.flip(0) if asked is not None and rules.wants_wrong else None
     D, real = StandIn(rules.d_outputs), Batch(pictures, asked, wrong)
     fake = Batch(-pictures, asked, z=z, code=z.flip(0), rebuilt=pictures / 2)
+    G = nn.Sequential(nn.Linear(z.shape[1], 4), nn.Unflatten(1, (1, 2, 2)))
     with Listening(rules) as to_d:
         d_terms, _, _ = rules.d_terms(D, real, fake, 0)
     with Listening(rules) as to_g:
-        g_terms = rules.g_terms(D, real, fake)
+        g_terms = rules.g_terms(D, real, fake) | rules.g_penalties(G, fake, 0)
     return tuple(d_terms), to_d.formulas(d_terms), tuple(g_terms), to_g.formulas(g_terms)
 
 

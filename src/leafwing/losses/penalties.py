@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -107,3 +107,22 @@ class R1:
     def terms(self, judge: Judge, real: Samples, step: int) -> dict[str, Scalar]:
         """``{"r1": ...}``, or nothing where it is not due."""
         return {"r1": self.gamma * self.every * zero_centred(judge, real)} if self.due(step) else {}
+
+
+def orthogonal(weights: Iterable[Tensor]) -> Scalar:
+    r"""How far the filters of each weight are from standing at right angles, whatever their lengths; for G.
+
+    Computes $\sum_W \sum_{i \ne j} (w_i \cdot w_j)^2$, the filters $w_i$ being the rows of W [out, everything else].
+
+    Source: Brock et al. 2019, arXiv:1809.11096, Eq. 3. Their later PyTorch program takes half of it.
+    """
+    return torch.stack([off_diagonal(weight.flatten(1)) for weight in weights]).sum()
+
+
+def off_diagonal(matrix: Tensor) -> Scalar:
+    """The sum of the squared inner products of different rows of a matrix [a, b].
+
+    All of them are those of the columns as well; the smaller product is made, and the squared diagonal taken away.
+    """
+    products = matrix @ matrix.T if len(matrix) <= matrix.shape[1] else matrix.T @ matrix
+    return products.square().sum() - matrix.square().sum(1).square().sum()

@@ -9,6 +9,8 @@ Shape legend: n batch, w feature maps, k condition length.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -32,16 +34,26 @@ class ConditionalBatchNorm2d(Told):
         width: feature maps w.
         condition_dim: length k of the condition.
         spread: of the initial A; B begins at 0. Above 0, so that the condition matters from the start.
+        linear: the kind of layer that A and B are.
+        bias: whether there is b.
     """
 
-    def __init__(self, width: int, condition_dim: int, spread: float = 0.1) -> None:
+    def __init__(
+        self,
+        width: int,
+        condition_dim: int,
+        spread: float = 0.1,
+        linear: Callable[..., nn.Linear] = nn.Linear,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(width, affine=False)
-        self.scale = nn.Linear(condition_dim, width, bias=False)
-        self.shift = nn.Linear(condition_dim, width)
+        self.scale = linear(condition_dim, width, bias=False)
+        self.shift = linear(condition_dim, width, bias=bias)
         nn.init.normal_(self.scale.weight, 0.0, spread)
         nn.init.zeros_(self.shift.weight)
-        nn.init.zeros_(self.shift.bias)
+        if bias:
+            nn.init.zeros_(self.shift.bias)
 
     def forward(self, features: Tensor, condition: Tensor | None) -> Tensor:
         """[n, w, h, h], [n, k] -> [n, w, h, h]."""

@@ -49,17 +49,17 @@ def initialise(net: nn.Module) -> None:
 
 
 def place_of(attend: int | None, sides: list[int], section: str) -> int | None:
-    """The first block after which a map has the side that attention wants; None where none is wanted.
+    """After which block attention stands: the first with the largest map of at most that side; None for nowhere.
 
     Raises:
-        ValueError: there is no such block.
+        ValueError: all maps are larger.
     """
     if attend is None:
         return None
-    if attend not in sides:
-        told = ", ".join(map(str, dict.fromkeys(sides)))
-        raise ValueError(f"{section}.attend = {attend} cannot be: its blocks give maps of side {told}")
-    return sides.index(attend)
+    fitting = [side for side in sides if side <= attend]
+    if not fitting:
+        raise ValueError(f"{section}.attend = {attend} cannot be: the smallest map after a block is {min(sides)} wide")
+    return sides.index(max(fitting))
 
 
 @generators.register("sngan")
@@ -78,7 +78,7 @@ class SNGANGenerator(nn.Module):
             ``"concatenate"``, ``"add"``, ``"embed"`` or ``"embed-add"``.
         told: ``"norms"`` tells the condition to every block's BatchNorm, as published; ``"input"`` to none.
         spectral: whether G's weights are normalised as well, as in SAGAN.
-        attend: side of the map after which self-attention stands; none if not set, 32 in SAGAN.
+        attend: self-attention stands on the largest map of at most this side; 32 in SAGAN, nowhere if unset.
 
     Shape:
         ``[n, z] (, [n, k]) -> [n, c, s, s]`` in [-1, 1].
@@ -134,7 +134,7 @@ class SNGANDiscriminator(nn.Module):
         until: side of the last maps; 3 to 7 if not set.
         flat: blocks that do not halve, after all that do.
         wide: whether a block has as many maps in its middle as it gives (SAGAN, BigGAN), or as it gets (SNGAN).
-        attend: side of the map after which self-attention stands; none if not set, 32 in SAGAN.
+        attend: self-attention stands on the largest map of at most this side; 32 in SAGAN, nowhere if unset.
 
     Shape:
         ``[n, c, s, s] (, [n, k]) -> [n]``, or ``[n, outputs]`` if outputs > 1.
