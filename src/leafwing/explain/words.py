@@ -11,8 +11,8 @@ from leafwing.core.config import shown
 WIDTH = 110
 """Characters of a line."""
 SIGNS = {
-    r"\log": "log ", r"\sigma": "σ", r"\frac12": "½ ", r"\nabla": "∇", r"\|": "‖", r"\hat": "", r"\lambda": "λ",
-    r"\gamma": "γ", r"\max": "max", r"\min": "min", r"\sum": "Σ", r"\cdot": "·", r"\mathbb": "", r"\sqrt": "√",
+    r"\log": "log ", r"\sigma": "σ", r"\frac12": "½ ", r"\tfrac12": "½ ", r"\nabla": "∇", r"\|": "‖", r"\hat": "",
+    r"\lambda": "λ", r"\gamma": "γ", r"\max": "max", r"\min": "min", r"\sum": "Σ", r"\cdot": "·", r"\mathbb": "", r"\sqrt": "√",
     r"\epsilon": "ε", r"\alpha": "α", r"\beta": "β", r"\sim": "~", r"\left": "", r"\right": "",
     r"\tilde ": "~", r"\,": " ", r"\ne": "≠",
 }  # fmt: skip
