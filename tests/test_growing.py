@@ -195,7 +195,7 @@ def test_sides_that_can_be_made(name, size, start, doublings):
 
 
 def fill(net: nn.Module) -> nn.Module:
-    """As in benchmarks/growing_agreement.py."""
+    """As in benchmarks/agree_growing.py."""
     with torch.no_grad():
         for name, p in [*net.named_parameters(), *net.named_buffers()]:
             if not name.endswith("taps"):
@@ -216,7 +216,7 @@ def inputs(*shape: int) -> Tensor:
     ],
 )
 def test_progan_agrees_with_a_public_port(grown, pictures, verdicts):
-    """Numbers of facebookresearch/pytorch_GAN_zoo with these weights: benchmarks/growing_agreement.py."""
+    """Numbers of facebookresearch/pytorch_GAN_zoo with these weights: benchmarks/agree_growing.py."""
     options = {"width": 8, "most": 16}
     G = fill(generators.build("progan", options, z_dim=10, image_size=16)).train()
     D = fill(discriminators.build("progan", options, image_size=16))
@@ -276,18 +276,18 @@ def test_what_is_not_in_use_does_not_move(name):
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_resume_in_the_middle_of_a_fade_and_across_a_new_optimiser(name, tmp_path):
-    """REL-R7: stopped after every one of 11 rounds, with other random state, it is the unbroken run, bit for bit."""
+    """REL-R7: stopped before a fade, in it, and before and after it ends, with other random state: the unbroken run."""
     recipe = small(name, "growth.first=0", "train.steps=11")
     api.train(recipe=recipe, out=tmp_path / "whole", device="cpu")
-    api.train(recipe=recipe.override(["train.steps=1"]), out=tmp_path / "parts", device="cpu")
-    for goal in range(2, 12):
+    api.train(recipe=recipe.override(["train.steps=3"]), out=tmp_path / "parts", device="cpu")
+    for goal in (4, 5, 6, 9, 11):
         torch.manual_seed(goal)
         api.resume(tmp_path / "parts", steps=goal, device="cpu")
     assert fingerprint(tmp_path / "parts") == fingerprint(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("name", PAIRS)
-@pytest.mark.parametrize("steps", [2, 4, 6, 9, 12])
+@pytest.mark.parametrize("steps", [4, 9])
 def test_a_generator_saved_in_any_phase_draws_what_the_run_drew(name, steps, tmp_path):
     """Checkpoints, sheets, measures and the saved generator are the same thing in every phase; so is a seed."""
     recipe = small(name, "growth.first=0", f"train.steps={steps}", "watch.measure_every=3")

@@ -25,7 +25,7 @@ def upfirdn(maps: Tensor, taps: Tensor, up: int = 1, down: int = 1, padding: tup
     Returns:
         [n, f, h', w'] with ``h' = ceil((h * up + sum(padding) - t + 1) / down)``.
     """
-    f, t = maps.shape[1], len(taps)
+    f, t = int(maps.shape[1]), len(taps)  # a plain number even while an exporter looks on
     kernel = torch.outer(taps, taps).to(maps.dtype).expand(f, 1, t, t)  # one pass by t x t: half as long as two by t
     before, after = padding
     if up == 1:

@@ -54,8 +54,10 @@ class Styled(nn.Module):
     def forward(self, maps: Tensor, w: Tensor) -> Tensor:
         """[n, f, h, h], [n, w] -> [n, f, h, h]."""
         maps = F.leaky_relu(self.noise(maps) + self.bias[:, None, None], 0.2)
+        maps = maps - maps.mean(dim=(2, 3), keepdim=True)
+        deviation = (maps.square().mean(dim=(2, 3), keepdim=True) + 1e-8).sqrt()
         scale, shift = self.ask(w)[:, :, None, None].chunk(2, dim=1)
-        return torch.addcmul(shift, F.instance_norm(maps, eps=1e-8), scale + 1)
+        return torch.addcmul(shift, maps, (scale + 1) / deviation)
 
 
 class Side(nn.Module):
@@ -138,7 +140,7 @@ class StyleGANGenerator(Growing):
         """Pictures for z, and for a condition if the network was built for one; truncated towards the mean of w."""
         finest, shows = self.stage()
         styles = self.mapping(z, condition, 2 * (finest + 1), truncation, TRUNCATED)
-        maps = coarser = self.constant.expand(len(z), -1, -1, -1)
+        maps = coarser = self.constant.expand(z.shape[0], -1, -1, -1)
         for number, side in enumerate(self.sides[: finest + 1]):
             coarser = maps
             maps = side(maps, styles[:, 2 * number : 2 * number + 2])

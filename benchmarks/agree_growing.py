@@ -13,7 +13,7 @@ Where a port leaves its paper, weights are carried so that the difference cancel
   before the filter, its styles begin at 1 where ours add 1, its instance norm has a larger epsilon, and one noise does
   for both layers of a side.
 
-    python benchmarks/growing_agreement.py --progan pytorch_GAN_zoo --stylegan style-based-gan-pytorch
+    python benchmarks/agree_growing.py --progan pytorch_GAN_zoo --stylegan style-based-gan-pytorch
 """
 
 from __future__ import annotations
