@@ -19,6 +19,7 @@ from leafwing.cli.main import run
 from leafwing.core import machine
 from leafwing.core.errors import BadConfig
 from leafwing.estimate import Ledger, Memory, estimate, fullest, is_out_of_memory, out_of_memory
+from leafwing.networks.growing import Growing
 from leafwing.recipe import Recipe, shipped
 
 SMALL = ["data.image_size=16", "train.batch=8"]
@@ -30,7 +31,7 @@ def tiny(name: str = "dcgan", *more: str) -> Recipe:
 
 def done_with(net: nn.Module) -> list[int]:
     """Sizes of the weights that a network which grew no longer uses: the colours of coarser sides."""
-    colours = getattr(net, "to_picture", getattr(net, "from_picture", None))
+    colours = getattr(net, "to_picture", getattr(net, "from_picture", None)) if isinstance(net, Growing) else None
     return [p.numel() for layer in list(colours)[:-1] for p in layer.parameters()] if colours else []
 
 

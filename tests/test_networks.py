@@ -78,7 +78,8 @@ def test_a_fusion_of_ones_own_in_every_generator(name):
             return z * x
 
     facts = {"z_dim": 6, "image_size": 16, "channels": 1, "condition_dim": 6}
-    for fusion, width in ((Times(), 6), (Add(6, 6), 6), (None, 6 if name in BY_NORMS else 12)):
+    usual = {"stylegan2": 6 + 128}.get(name, 6 if name in BY_NORMS else 12)  # there the condition becomes as long as w
+    for fusion, width in ((Times(), 6), (Add(6, 6), 6), (None, usual)):
         G = build(generators, name, **facts, fusion=fusion)
         first = next(layer for layer in G.modules() if isinstance(layer, nn.Linear))
         met = sum(G.pieces) if name == "biggan" else first.in_features  # which cuts what comes of the meeting

@@ -38,6 +38,7 @@ TINY = {
     "stylegan": [*growing, "generator.style=8", "generator.depth=2"],
     "video-gan": ["generator.width=4", "discriminator.width=4"],
     "video-supervised": ["generator.width=4"],
+    "stylegan2": [*light, "generator.style=8", "generator.depth=2"],
     "gan-2014": ["generator.hidden=16", "discriminator.units=8"],
 }
 

@@ -61,6 +61,7 @@ class Variant:
     per_picture = False  # whether D must judge each picture by itself: a slope at one is none under BatchNorm
     d_sees_condition = True  # whether D is told what was asked for; false for a D that has to find out by itself
     many = 1  # how often each real of a batch comes, in a row, so that several answers to one question are compared
+    memory: nn.Module | None = None  # what is kept from round to round, as buffers; saved with the run
 
     def set_schedule(self, images: int) -> None:
         """Before a round: set what changes with the real images shown so far. Nothing by default."""
@@ -100,8 +101,11 @@ class Variant:
         return self.g_loss(judge(D, fake), on_real)
 
     def g_penalties(self, G: nn.Module, fake: Batch, step: int) -> Terms:
-        """Further terms of G that need G itself. None by default."""
+        """Further terms of G that need G itself, and numbers without a graph, which are but logged. None by default."""
         return {}
+
+    def heed(self, log: Terms) -> None:
+        """After a round: change ``memory`` by what was logged, which is the same on every rank. Nothing by default."""
 
     def after_d_step(self, D: nn.Module) -> None:
         """A change of D after its step, such as weight clipping. Nothing by default."""

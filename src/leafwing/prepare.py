@@ -167,6 +167,8 @@ def seat(
     labels = conditions if isinstance(conditions, Conditions) else None
     vocabulary = labels.vocabulary if labels else None
     variant, prior = recipe.build_variant(vocabulary), recipe.build_prior()
+    if variant.memory is not None:
+        variant.memory.to(device)
     rules = recipe.optimizer.generator, recipe.optimizer.discriminator
     graphs = train.graphs and device.type == "cuda" and ranks.count == 1 and all(rule.can_be_recorded for rule in rules)
     opt_G, opt_D = (rule.build(net.parameters(), graphs) for rule, net in zip(rules, (G, D), strict=True))

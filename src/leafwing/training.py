@@ -121,6 +121,7 @@ def one_round(training: Training) -> Terms:
     training.step += 1
     shown = sum(len(real.pictures) for real in reals) * ranks.count
     training.images += shown
+    training.variant.heed(log)
     if training.players.augment is not None:
         log |= training.players.augment.heed(log, training.step, shown)
     return log

@@ -84,11 +84,12 @@ def played(recipe: Recipe) -> tuple[tuple[str, ...], tuple[Formula, ...], tuple[
     wrong = asked.flip(0) if asked is not None and rules.wants_wrong else None
     D, real = StandIn(rules.d_outputs), Batch(pictures, asked, wrong)
     fake = Batch(-pictures, asked, z=z, code=z.flip(0), rebuilt=pictures / 2)
-    G = nn.Sequential(nn.Linear(z.shape[1], 4), nn.Unflatten(1, (1, 2, 2)))
+    G = StandInG(z.shape[1])
     with Listening(rules) as to_d:
         d_terms, _, _ = rules.d_terms(D, real, fake, 0)
     with Listening(rules) as to_g:
-        g_terms = rules.g_terms(D, real, fake) | rules.g_penalties(G, fake, 0)
+        own = rules.g_penalties(G, fake, 0)
+        g_terms = rules.g_terms(D, real, fake) | {name: term for name, term in own.items() if term.requires_grad}
     return tuple(d_terms), to_d.formulas(d_terms), tuple(g_terms), to_g.formulas(g_terms)
 
 
@@ -119,6 +120,27 @@ class StandIn(nn.Module):
     def judge_code(self, code: Tensor) -> Tensor:
         """[n, z] -> [n]."""
         return code.sum(1)
+
+
+class StandInG(nn.Module):
+    """The smallest G with styles: z is its only style, and a picture is linear in it."""
+
+    def __init__(self, z_dim: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(z_dim, 4)
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """[n, z] -> [n, 1, 2, 2]."""
+        return self.draw(self.styles(z))
+
+    def styles(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """[n, z] -> [n, 1, z]."""
+        return z[:, None].clone().requires_grad_()
+
+    def draw(self, styles: Tensor) -> Tensor:
+        """[n, 1, z] -> [n, 1, 2, 2]."""
+        pictures: Tensor = self.layer(styles[:, 0])
+        return pictures.view(-1, 1, 2, 2)
 
 
 class Listening:

@@ -87,6 +87,30 @@ def around(real: Samples, spread: float) -> Samples:
     return real + torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype) * noise
 
 
+def path_lengths(pictures: Samples, styles: Tensor, directions: Samples) -> Tensor:
+    r"""How far a step in w moves a picture, in directions drawn at random: $\|J_w^T y\|_2$, one a picture.
+
+    With a style for each of l layers it is the root of the mean over these. Can be differentiated, to be penalised.
+
+    Args:
+        pictures: G(w), [n, c, h, w], with the graph to the styles.
+        styles: w, [n, l, w].
+        directions: y, [n, c, h, w]; normal, over the root of the picture's pixels.
+
+    Source: Karras et al. 2020, arXiv:1912.04958, Sec. 3.2.
+    """
+    (slope,) = torch.autograd.grad((pictures * directions).sum(), styles, create_graph=True)
+    return slope.square().sum(dim=2).mean(dim=1).sqrt()
+
+
+def path_length(lengths: Tensor, usual: Tensor) -> Scalar:
+    r"""How unlike the usual one the lengths are: $E(\|J_w^T y\|_2 - a)^2$, with a their running mean.
+
+    Source: Karras et al. 2020, arXiv:1912.04958, Eq. 4.
+    """
+    return (lengths - usual).square().mean()
+
+
 class R1:
     """The penalty on D's slope at reals as variants offer it: taken every k-th round, k times as heavy.
 

@@ -25,7 +25,8 @@ def networks(training: Training) -> dict[str, torch.nn.Module]:
     """The networks of a run by the names of their files, and what else is kept from round to round."""
     players = training.players
     nets = {"generator": players.G, "discriminator": players.D, "average": training.average}
-    return nets | ({"augment": players.augment} if players.augment is not None and players.augment.state_dict() else {})
+    others = {"augment": players.augment, "variant": training.variant.memory}
+    return nets | {name: one for name, one in others.items() if one is not None and one.state_dict()}
 
 
 def optimizers(training: Training) -> dict[str, torch.optim.Optimizer]:
