@@ -137,6 +137,18 @@ def test_no_layer_of_d_is_steep_while_a_recipe_trains():
     assert all(0.99 < value < 1.1 for value in values), values
 
 
+def test_dcgan_with_a_spectrally_normalised_d():
+    """R93, the homework's strong baseline: every weight of D, of the same shape, and no BatchNorm."""
+    plan = load_recipe("dcgan", ["variant.name=hinge", "discriminator.norm=spectral", "discriminator.width=4"])
+    D, plain = plan.build_discriminator(), load_recipe("dcgan", ["discriminator.width=4"]).build_discriminator()
+    layers = [m for m in D.modules() if isinstance(m, nn.Conv2d)]
+    assert all(isinstance(layer, SpectralConv2d) for layer in layers)
+    assert [m.weight.shape for m in layers] == [m.weight.shape for m in plain.modules() if isinstance(m, nn.Conv2d)]
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in D.modules())
+    D(torch.randn(4, 3, 64, 64)).sum().backward()
+    assert all(p.grad is not None for p in D.parameters())
+
+
 # ------------------------------------------------------------------------------------------------ blocks
 
 

@@ -20,6 +20,7 @@ from leafwing.fusion import Way
 from leafwing.networks import discriminators, generators
 from leafwing.networks.blocks import Asks, Join, Projection, WithCondition, doublings, refuse_unseen
 from leafwing.networks.conditional_norm import Chain, batch_norm
+from leafwing.networks.spectral_norm import SpectralConv2d, SpectralLinear
 
 Width = Annotated[int, Field(ge=1, le=4096)]
 
@@ -106,7 +107,7 @@ class DCGANDiscriminator(nn.Module):
         width: feature maps of the first layer; twice as many at each coarser one.
         kernel: side of the kernels; 5 as in the homework of 2021, 4 as in that of 2022.
         norm: ``"batch"`` as in the paper; for gradient penalties ``"layer"`` (over all of a picture, a gain a map; as
-            in WGAN-GP's program), ``"instance"``, or ``"none"``.
+            in WGAN-GP's program), ``"instance"``, or ``"none"``; ``"spectral"`` normalises the weights instead.
         asks: how a condition is met: ``"projection"`` (Miyato & Koyama 2018) or ``"concatenate"`` (Reed et al. 2016).
 
     Shape:
@@ -121,20 +122,21 @@ class DCGANDiscriminator(nn.Module):
         outputs: int = 1,
         width: Width = 64,
         kernel: Literal[4, 5] = 5,
-        norm: Literal["batch", "layer", "instance", "none"] = "batch",
+        norm: Literal["batch", "layer", "instance", "spectral", "none"] = "batch",
         asks: Asks = "projection",
     ) -> None:
         super().__init__()
         start, times = doublings(image_size)
         widths = [width << i for i in range(times)]  # s = 64: 64, 128, 256, 512
         pad = 2 if kernel == 5 else 1
-        layers: list[nn.Module] = [nn.Conv2d(channels, width, kernel, 2, pad), nn.LeakyReLU(0.2, inplace=True)]
+        conv, linear = (SpectralConv2d, SpectralLinear) if norm == "spectral" else (nn.Conv2d, nn.Linear)
+        layers: list[nn.Module] = [conv(channels, width, kernel, 2, pad), nn.LeakyReLU(0.2, inplace=True)]
         for w_in, w_out in pairwise(widths):
-            layers += [nn.Conv2d(w_in, w_out, kernel, 2, pad), *normalise(norm, w_out)]
+            layers += [conv(w_in, w_out, kernel, 2, pad), *normalise(norm, w_out)]
             layers += [nn.LeakyReLU(0.2, inplace=True)]
         self.body = nn.Sequential(*layers)
-        self.head = nn.Conv2d(widths[-1], outputs, start)
-        self.ask = Projection(widths[-1], condition_dim) if condition_dim and asks == "projection" else None
+        self.head = conv(widths[-1], outputs, start)
+        self.ask = Projection(widths[-1], condition_dim, linear) if condition_dim and asks == "projection" else None
         self.join = Join(widths[-1], condition_dim) if condition_dim and asks == "concatenate" else None
         initialise(self)
 
@@ -150,8 +152,8 @@ class DCGANDiscriminator(nn.Module):
 
 
 def normalise(kind: str, width: int) -> list[nn.Module]:
-    """The normalisation layer of that kind, or none."""
-    if kind == "none":
+    """The layer after a convolution that normalises its maps, or none."""
+    if kind in ("none", "spectral"):
         return []
     if kind == "layer":
         return [nn.GroupNorm(1, width)]
