@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from leafwing.bench import report, zoo, zoo_runs
-from leafwing.bench.reduced import BATCH, NARROW, is_fully_connected, lasting, reduced
+from leafwing.bench.reduced import BATCH, NARROW, is_fully_connected, lasting, of_pictures, reduced
 from leafwing.bench.zoo import Faces, Point, Points, Row, Seen
 from leafwing.bench.zoo_runs import Bench, Plan, equal_time
 from leafwing.cli.main import run
-from leafwing.core.errors import LeafwingError
+from leafwing.core.errors import BadConfig, LeafwingError
 from leafwing.recipe import load_recipe, shipped
 
 
@@ -24,7 +24,7 @@ def few_faces(monkeypatch):
     monkeypatch.setattr(zoo, "DRAWN", 128)
 
 
-@pytest.mark.parametrize("name", sorted(shipped()))
+@pytest.mark.parametrize("name", of_pictures())
 def test_every_recipe_is_made_small_and_still_builds(name):
     """By scan: a recipe that comes has its place in the bench; nothing is wider than asked, rules stay the recipe's."""
     own, small = load_recipe(name, check=False), reduced(name, [], seed=3)
@@ -40,6 +40,12 @@ def test_every_recipe_is_made_small_and_still_builds(name):
     long = lasting(small, 5000)
     shown = [long.turns_of_d(step) * long.train.batch for step in (long.train.steps, long.train.steps - 1)]
     assert shown[0] >= 5000 > shown[1]
+
+
+def test_films_have_benches_of_their_own():
+    assert set(shipped()) - set(of_pictures()) == {n for n in shipped() if load_recipe(n, check=False).data.history}
+    with pytest.raises(BadConfig, match="about films"):
+        reduced("video-gan", [], 0)
 
 
 def test_what_cannot_be_narrow_stays_as_it_is(monkeypatch):

@@ -20,7 +20,7 @@ from leafwing.recipe import Recipe
 
 BY_NORMS = {"sngan", "biggan"}
 """Generators whose norms are told the condition, so that z alone meets the first layer."""
-SMALL = {"width": 4, "hidden": 16, "units": 8, "most": 16}
+SMALL = {"width": 4, "dim": 8, "hidden": 16, "units": 8, "most": 16}
 
 
 def for_pictures(registry) -> list[str]:

@@ -39,6 +39,7 @@ TINY = {
     "video-gan": ["generator.width=4", "discriminator.width=4"],
     "video-supervised": ["generator.width=4"],
     "stylegan2": [*light, "generator.style=8", "generator.depth=2"],
+    "transgan": ["generator.dim=8", "generator.depth=1", "discriminator.dim=8", "discriminator.depth=1"],
     "gan-2014": ["generator.hidden=16", "discriminator.units=8"],
 }
 

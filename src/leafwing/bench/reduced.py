@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
 import torch
 from torch import nn
 
-from leafwing.core.errors import LeafwingError
+from leafwing.core.errors import BadConfig, LeafwingError
 from leafwing.networks.blocks import doublings
-from leafwing.recipe import Recipe, load_recipe
+from leafwing.recipe import Recipe, load_recipe, shipped
 
-NARROW = {"width": 16, "most": 64, "hidden": 256, "units": 128, "blocks": 1}
+NARROW = {"width": 16, "most": 64, "hidden": 256, "units": 128, "blocks": 1, "dim": 64}
 """Settings of networks by which they are narrowed, where they have them and are wider."""
 BATCH = 32
 """Pictures a turn at most."""
+
+
+def of_pictures() -> list[str]:
+    """The shipped recipes whose G draws single pictures, not what follows in a film."""
+    return [name for name in shipped() if not load_recipe(name, check=False).data.history]
 
 
 def reduced(name: str, settings: Sequence[str], seed: int) -> Recipe:
@@ -26,15 +31,26 @@ def reduced(name: str, settings: Sequence[str], seed: int) -> Recipe:
         BadConfig: no such recipe, or a setting that cannot be.
     """
     recipe = shortened(load_recipe(name, check=False), seed)
-    for setting in narrowing(recipe):
-        try:
-            tried = recipe.override([*settings, setting])
-            tried.check()
-        except LeafwingError:
-            continue  # a network that cannot be so narrow stays as it is
-        recipe = recipe.override([setting])
-    recipe = recipe.override(settings)
+    if recipe.data.history:
+        raise BadConfig(f"{name} is about films: this compares recipes that draw single pictures.")
+    recipe = narrowed(recipe, NARROW, settings).override(settings)
     recipe.check()
+    return recipe
+
+
+def narrowed(recipe: Recipe, most: Mapping[str, int], settings: Sequence[str] = ()) -> Recipe:
+    """Networks whose settings are at most these; one that cannot be so narrow, with ``settings``, stays as it is."""
+    for player in ("generator", "discriminator"):
+        for setting, limit in most.items():
+            value = getattr(getattr(recipe, player).options, setting, None)
+            if not isinstance(value, int) or value <= limit:
+                continue
+            narrower = recipe.override([f"{player}.{setting}={limit}"])
+            try:
+                narrower.override(settings).check()
+            except LeafwingError:
+                continue
+            recipe = narrower
     return recipe
 
 
@@ -47,17 +63,6 @@ def shortened(recipe: Recipe, seed: int) -> Recipe:
         train=recipe.train.model_copy(update=train | {"seed": seed}),
         watch=recipe.watch.model_copy(update={"measure_every": 0, "snapshots": False}),
     )
-
-
-def narrowing(recipe: Recipe) -> list[str]:
-    """The settings of both networks that :data:`NARROW` makes smaller."""
-    found = []
-    for player in ("generator", "discriminator"):
-        for setting, most in NARROW.items():
-            value = getattr(getattr(recipe, player).options, setting, None)
-            if isinstance(value, int) and value > most:
-                found.append(f"{player}.{setting}={most}")
-    return found
 
 
 def lasting(recipe: Recipe, images: int) -> Recipe:

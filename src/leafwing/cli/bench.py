@@ -260,7 +260,7 @@ def zoo(
     Parameters
     ----------
     recipe
-        Shipped recipes or TOML files; every shipped one if left out.
+        Shipped recipes or TOML files; every shipped one that draws single pictures if left out.
     images
         Real pictures shown to D; 32,000 if left out.
     seeds
@@ -278,13 +278,14 @@ def zoo(
     """
     from leafwing.bench import report
     from leafwing.bench import zoo_runs as bench
+    from leafwing.bench.reduced import of_pictures
     from leafwing.core.published import replace_file
 
     refuse("--images", images, 1)
     refuse("--seeds", seeds, 1)
     refuse("--samples", samples, 50)
     counts = images or bench.IMAGES, seeds, samples or bench.SAMPLES
-    found = bench.run(bench.Plan(shipped_unless(recipe), *counts, settings or [], device, out))
+    found = bench.run(bench.Plan(recipe or of_pictures(), *counts, settings or [], device, out))
     as_json = json.dumps(found.as_dict(), indent=2)
     replace_file(out / "zoo.json", as_json.encode())
     replace_file(out / "zoo.md", report.zoo_markdown(found).encode())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
+
+from leafwing.cli.train import Overrides
 
 if TYPE_CHECKING:
     from leafwing.zoo.families import Start
@@ -172,6 +175,91 @@ def pages(*names: str, out: Path) -> None:
 
     for path in write(out, names):
         print(path)
+
+
+@app.command
+def check(variant: str, /, *, recipe: str | None = None, settings: Overrides = None, json_output: Json = False) -> None:
+    """Ask of a GAN of your own what this project's tests ask of each of its own: signs, turns, shapes, resume.
+
+    Some seconds, on a few drawn faces at 16x16.
+
+    Example: leafwing zoo check my_gan.py:MyGAN
+
+    Parameters
+    ----------
+    variant
+        FILE.py:Class, or a registered name.
+    recipe
+        Whose networks it plays with; the recipe of that variant, or DCGAN's without BatchNorm in D, if left out.
+    settings
+        Any setting of the recipe, as section.key=value; several may follow.
+    json_output
+        Print JSON.
+    """
+    from leafwing.acceptance import accept
+    from leafwing.core.errors import BadConfig
+
+    found = []
+    for one in accept(variant, recipe, settings or []):
+        found.append(one)
+        if not json_output:
+            print(f"no   {one.promise}: {one.problem}" if one.problem else f"yes  {one.promise}", flush=True)
+    if json_output:
+        print(json.dumps([asdict(one) for one in found], indent=2))
+    broken = sum(bool(one.problem) for one in found)
+    if broken:
+        raise BadConfig(f"{variant} does not keep {broken} of {len(found)} promises, see above.")
+
+
+@app.command
+def gallery(
+    *,
+    recipe: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
+    data: str = "world:faces",
+    image_size: int = 32,
+    images: int | None = None,
+    out: Path = Path("gallery"),
+    settings: Overrides = None,
+    device: str = "auto",
+) -> int:
+    """From 2014 to today on one page: every recipe, made small, on the same data for equally many pictures.
+
+    Stopped, it goes on where it was by the same command.
+
+    Example: leafwing zoo gallery --recipe gan-2014 dcgan wgan-gp r3gan --images 20000
+
+    Parameters
+    ----------
+    recipe
+        Shipped recipes or TOML files whose title names a year; every shipped one of a paper if left out.
+    data
+        What all learn from.
+    image_size
+        Side in pixels.
+    images
+        Real pictures shown to each D; 20,000 if left out.
+    out
+        The folder of the page, the sheet and the runs.
+    settings
+        Any setting, for all of the recipes, as section.key=value; several may follow.
+    device
+        auto, cpu or cuda.
+    """
+    from leafwing.bench import gallery as bench
+    from leafwing.core.errors import BadConfig
+
+    if images is not None and images < 1:
+        raise BadConfig(f"--images {images} cannot be: give at least 1.")
+    source = data if data.startswith("world:") else str(Path(data).expanduser().resolve())
+    budget = images or bench.IMAGES
+    plan = bench.Plan(recipe or bench.usual(), source, image_size, budget, settings or [], device, out)
+    try:
+        found = bench.make(plan)
+    except bench.Stopped as stopped:
+        print(f"stopped and saved; the same command goes on: leafwing zoo gallery --out {out}")
+        return 128 + stopped.number
+    print("\n".join(bench.lines(plan, found)))
+    return 0
 
 
 def advice(start: Start) -> list[str]:

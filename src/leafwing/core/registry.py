@@ -23,6 +23,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, create_model
 
 from leafwing.core.errors import BadConfig, did_you_mean
+from leafwing.core.progress import say
 
 T = TypeVar("T")
 SETTABLE = (bool, int, float, str, list, tuple, type(None))
@@ -44,10 +45,13 @@ class Registry(Generic[T]):
         self._scanned = False
 
     def register(self, name: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
-        """Give a class a name. A name that is taken raises ``ValueError``: no part silently hides another."""
+        """Give a class a name. A name that is taken raises ``ValueError``: no part silently hides another.
+
+        The same class of the same file, imported once more under another module's name, is no other part.
+        """
 
         def note(part: Callable[..., T]) -> Callable[..., T]:
-            if name in self._parts:
+            if name in self._parts and origin(self._parts[name]) != origin(part):
                 raise ValueError(f"two {self.kind}s are called {name!r}: {self._parts[name]} and {part}")
             self._parts[name] = part
             return part
@@ -88,7 +92,11 @@ class Registry(Generic[T]):
             importlib.import_module(f"{self._package}.{module.name}")
         for entry in entry_points(group=f"leafwing.{self.kind}s"):
             if entry.name not in self._parts:
-                self._parts[entry.name] = entry.load()
+                try:
+                    self._parts[entry.name] = entry.load()
+                except Exception as error:  # whatever another package raises: what does not need it goes on
+                    owner = entry.dist.name if entry.dist else entry.value
+                    say(f"The {self.kind} {entry.name!r} of {owner} is left out: {type(error).__name__}: {error}")
 
     def _from_file(self, file: str, name: str) -> Callable[..., T]:
         path = Path(file).resolve()
@@ -113,6 +121,12 @@ class Registry(Generic[T]):
         if not callable(part):
             raise BadConfig(f"{name!r} in {file} is no class.{did_you_mean(name, public_classes(module))}")
         return part
+
+
+def origin(part: Callable[..., Any]) -> tuple[str, str]:
+    """The file a part is written in, and its name there."""
+    file = getattr(sys.modules.get(part.__module__), "__file__", None) or part.__module__
+    return str(Path(file).resolve()), part.__qualname__
 
 
 def public_classes(module: object) -> list[str]:
