@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from leafwing import latents
+from leafwing.augment.ada import ADA
 from leafwing.core.ranks import connect, joined
 from leafwing.data.conditions import Conditions
 from leafwing.data.feed import Feed
@@ -47,8 +48,12 @@ def conditional() -> tuple[nn.Module, nn.Module, Labels]:
 
 
 def training(ranks, rounds: int, norm: bool | str) -> Training:
-    """The game on random pictures, ``norm`` also "asked" for a condition; R1 only where D does not mix its batch."""
-    labels = None
+    """The game on random pictures, ``norm`` also "asked" for a condition; R1 only where D does not mix its batch.
+
+    "ada": without BatchNorm, D looking through an augmentation that follows it.
+    """
+    labels, augment = None, ADA(p=0.3, kimg=1.0) if norm == "ada" else None
+    norm = False if augment else norm
     if norm == "asked":
         G, D, labels = conditional()
     else:
@@ -59,7 +64,7 @@ def training(ranks, rounds: int, norm: bool | str) -> Training:
         opts = [torch.optim.SGD(net.parameters(), lr=0.02, momentum=0.5) for net in (G, D)]
     else:
         opts = [torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.5, 0.99)) for net in (G, D)]
-    players = Players(G, D, *opts, latents.Normal(6), seed=3, ranks=ranks)
+    players = Players(G, D, *opts, latents.Normal(6), seed=3, ranks=ranks, augment=augment)
     rows = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3), dtype=np.uint8)
     reals = Feed(rows, 16, 3, flip=True, ranks=ranks)
     game = Training(GAN(r1_gamma=0.0 if norm else 0.5), players, reals, copy.deepcopy(G), rounds)

@@ -392,6 +392,13 @@ def test_rel_r7_p_survives_a_resume_bit_for_bit(recipe, pictures, tmp_path):  # 
     assert play(changed, tmp_path / "other") != whole, "p matters"
 
 
+def test_micro_batches_play_with_it_too(pictures, tmp_path):  # noqa: F811
+    """Each piece draws its own changes, as it draws its own dropout: the run is another one, and resumes exactly."""
+    plan = small("faces", pictures, **{"augment.name": "ada", "train.microbatch": 3}).override(["augment.p=0.4"])
+    whole = play(plan, tmp_path / "whole")
+    assert play(plan, tmp_path / "parts", 5) == whole
+
+
 def test_what_cannot_be_augmented_is_said():
     for augment in (ADA(), DiffAugment()):
         with pytest.raises(BadNetwork, match=r"augment.name=none"):

@@ -74,6 +74,14 @@ def result(count: int, folder: Path, norm: bool | str, rounds: int = 50) -> list
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(count)]
 
 
+def test_an_augmentation_that_follows_d_is_the_same_on_every_rank(tmp_path):
+    """p moves by the verdicts of the whole batch; each rank draws changes of its own."""
+    ends = result(2, tmp_path / "two", "ada", rounds=20)
+    assert float(ends[0]["augment/p"]) != pytest.approx(0.3)
+    for name, value in ends[0].items():
+        assert torch.equal(value, ends[1][name]), name
+
+
 @pytest.mark.parametrize("norm", [False, True, "asked"], ids=["plain", "batchnorm", "conditional"])
 def test_one_two_and_four_ranks_play_the_same_run(norm, tmp_path):
     """50 rounds: ranks bit-equal to each other, and equal to one process up to the order of summation."""

@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import small_players, small_reals
+from test_recipe import TINY
 from test_run import pictures  # noqa: F401
 from test_trust_resume import play, small
 from torch import nn
 from torch.nn import functional as F
 
+from leafwing import api
 from leafwing.core.errors import BadConfig, BadNetwork
 from leafwing.game import Batch, Players, play_round
 from leafwing.latents import Normal
@@ -26,6 +28,7 @@ from leafwing.recipe import load_recipe
 from leafwing.training import Training, one_round
 from leafwing.variants.gan import GAN
 from leafwing.variants.stylegan2 import StyleGAN2
+from leafwing.watch.meter import read_rows
 
 SMALL = {"width": 4, "most": 8}
 STYLED = SMALL | {"style": 8, "depth": 2}
@@ -322,6 +325,20 @@ def test_rel_r7_the_usual_length_survives_a_stop(pictures, tmp_path):  # noqa: F
     assert play(plan, tmp_path / "parts", 2, 5) == whole
     names = {p.name for p in (tmp_path / "parts" / "checkpoints").rglob("*.safetensors")}
     assert "variant.safetensors" in names
+
+
+def test_it_plays_when_asked_for_something_and_with_ada(tmp_path):
+    """Hair asked for, a share of it hidden; every kind of penalty; D looking through an augmentation."""
+    settings = [
+        "data.source=world:faces", "data.image_size=16", "data.count=64", "data.condition=hair", "prior.dim=5",
+        "data.condition_drop=0.2", "train.batch=8", "variant.r1_every=2", "variant.path_every=3", "watch.samples=4",
+        "augment.name=ada", "augment.p=0.3", "discriminator.depth=2", *TINY["stylegan2"],
+    ]  # fmt: skip
+    recipe = load_recipe("stylegan2", [*settings, "train.steps=7", "watch.log_every=1"])
+    api.train(recipe=recipe, out=tmp_path / "run", device="cpu")
+    rows = read_rows(tmp_path / "run" / "metrics.jsonl")
+    assert {"D/r1", "G/path", "G/path_length", "augment/p", "G/adversarial"} <= {name for row in rows for name in row}
+    assert api.load(tmp_path / "run").ask("hair=blue").shape[0] == 1
 
 
 def test_steps_in_w_become_even():

@@ -55,9 +55,9 @@ def saturated(times: Tensor) -> Tensor:
 def hue_turned(angle: Tensor) -> Tensor:
     """Colours turned about the axis of greys by ``angle`` [n] in radians; Rodrigues' formula."""
     matrix = neutral(angle)
-    cross = GREY * torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], dtype=angle.dtype, device=angle.device)
     axis = torch.full((3, 3), 1 / 3, dtype=angle.dtype, device=angle.device)
     eye = torch.eye(3, dtype=angle.dtype, device=angle.device)
+    cross = GREY * (eye.roll(1, 0) - eye.roll(1, 1))  # the vector product with the axis
     cos, sin = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
     matrix[:, :3, :3] = cos * eye + sin * cross + (1 - cos) * axis
     return matrix

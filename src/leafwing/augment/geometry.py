@@ -53,6 +53,12 @@ def halving(side: int) -> Tensor:
     return matrix
 
 
+@cache
+def resampling(side: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Both, where pictures are: copied there once, as nothing may be while a CUDA graph is recorded."""
+    return doubling(side).to(device, dtype), halving(side).to(device, dtype)
+
+
 def transformed(pictures: Tensor, back: Tensor) -> Tensor:
     """Each picture through its own map of the plane.
 
@@ -62,9 +68,11 @@ def transformed(pictures: Tensor, back: Tensor) -> Tensor:
             the picture's middle, y downwards.
     """
     h, w = pictures.shape[2:]
-    up = [doubling(side).to(pictures) for side in (h, w)]
-    down = [halving(side).to(pictures) for side in (h, w)]
-    y, x = ((torch.arange(2 * side + TAPS - 2).to(pictures) - MIDDLE) / 2 - (side - 1) / 2 for side in (h, w))
+    (up_h, down_h), (up_w, down_w) = (resampling(side, pictures.dtype, pictures.device) for side in (h, w))
+    y, x = (
+        (torch.arange(len(up), device=up.device).to(up.dtype) - MIDDLE) / 2 - (up.shape[1] - 1) / 2
+        for up in (up_h, up_w)
+    )
     places = torch.stack([x[None, :].expand(len(y), -1), y[:, None].expand(-1, len(x))]).flatten(1)
     places = back[:, :2, :2] @ places + back[:, :2, 2:]
     grid = []
@@ -73,9 +81,9 @@ def transformed(pictures: Tensor, back: Tensor) -> Tensor:
         known = (2 * place + MIDDLE >= 0) & (2 * place + MIDDLE <= last)  # the doubled picture has a rim of its own
         grid.append(2 * (2 * torch.where(known, place, mirrored(place, side)) + MIDDLE) / last - 1)
     field = torch.stack(grid, -1).view(len(pictures), len(y), len(x), 2)
-    doubled = up[0] @ pictures @ up[1].T
+    doubled = up_h @ pictures @ up_w.T
     sampled: Tensor = Sampled.apply(doubled, field)  # type: ignore[no-untyped-call]
-    return down[0] @ sampled @ down[1].T
+    return down_h @ sampled @ down_w.T
 
 
 class Sampled(torch.autograd.Function):

@@ -154,12 +154,13 @@ def difference(
     usual: Callable[[nn.Module], Mapping[str, Tensor]],
 ) -> str:
     """What keeps the formulas from being D's gradient; empty for nothing."""
-    chance = torch.random.get_rng_state()
+    devices = {p.device for p in D.parameters() if p.is_cuda}
     try:
         twin = copy.deepcopy(D)
         stir(twin)
         parameters = [p for p in twin.parameters() if p.requires_grad]
-        with torch.enable_grad(), torch.autocast(parameters[0].device.type, enabled=False):
+        off = torch.autocast(parameters[0].device.type, enabled=False)
+        with torch.random.fork_rng(list(devices)), torch.enable_grad(), off:
             ours, theirs = (
                 torch.autograd.grad(sum(way(twin).values(), torch.zeros(())), parameters, allow_unused=True)
                 for way in (quick, usual)
@@ -168,8 +169,6 @@ def difference(
         return f"a step that is not linear between kinks ({step})"
     except Exception as error:  # a user's network may raise anything; the usual way will say it better
         return f"a step that cannot be replayed ({type(error).__name__})"
-    finally:
-        torch.random.set_rng_state(chance)
     whole = torch.stack([t.norm() for t in theirs if t is not None]).norm()
     for a, b in zip(ours, theirs, strict=True):
         b = torch.zeros_like(a) if b is None else b
