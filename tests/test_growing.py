@@ -319,3 +319,20 @@ def test_batch_norm_is_refused():
         load_recipe(
             "progan", ["discriminator.name=dcgan", "generator.name=dcgan", "growth.stable_kimg=0", "growth.fade_kimg=0"]
         )
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("asks", ["projection", "concatenate"])
+def test_asked_for_something_in_every_phase(name, asks, tmp_path):
+    """Item 3: the same recipe with labels; what is asked for matters to both players while they grow."""
+    recipe = small(name, "growth.first=0", "data.condition=hair", f"discriminator.asks={asks}", "train.steps=5")
+    api.train(recipe=recipe, out=tmp_path / "run", device="cpu")
+    api.sample(tmp_path / "run", 2, 0, tmp_path / "sheet.png", given=["hair=*"], device="cpu")
+    play = training(recipe)
+    G, D, x = play.players.G, play.players.D, play.conditions(0)[:4]
+    for grown in PHASES:
+        G.grown = D.grown = grown
+        z = torch.randn(4, 6)
+        pictures = G.eval()(z, x)
+        assert not torch.equal(pictures, G(z, x.flip(0)))
+        assert not torch.equal(D(pictures, x), D(pictures, x.flip(0)))
