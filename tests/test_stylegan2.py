@@ -96,9 +96,9 @@ def test_published_sizes(side, width, G_size, D_size):
 def program():
     """The script that compares with the authors' program: its weights and inputs are deterministic."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-    import stylegan2_agreement
+    import agree_stylegan2
 
-    return stylegan2_agreement
+    return agree_stylegan2
 
 
 THEIRS = {
@@ -113,7 +113,7 @@ THEIRS = {
         "verdicts": [-0.26108, -0.65353, -0.2987, -0.21861, -0.37024],
     },
 }
-"""What the authors' program gave with the same weights and inputs: `python benchmarks/stylegan2_agreement.py`."""
+"""What the authors' program gave with the same weights and inputs: `python benchmarks/agree_stylegan2.py`."""
 
 
 @pytest.mark.parametrize("kinds", [0, 5])
@@ -368,3 +368,18 @@ def test_steps_in_w_become_even():
     after = lengths()
     assert float(after.std() / after.mean()) < 0.85 * float(before.std() / before.mean())
     assert float(rules.memory.mean) == pytest.approx(float(after.mean()), rel=0.15)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_generator_can_be_exported(tmp_path):
+    """In evaluation there is no chance in it: as ONNX it draws the same, for any number of pictures."""
+    runtime = pytest.importorskip("onnxruntime")
+    G = StyleGAN2Generator(6, 16, **STYLED).eval().requires_grad_(False)
+    path = tmp_path / "G.onnx"
+    names = {"input_names": ["z"], "output_names": ["pictures"], "dynamic_axes": {"z": {0: "n"}, "pictures": {0: "n"}}}
+    torch.onnx.export(G, (torch.randn(3, 6),), path, dynamo=False, **names)
+    session = runtime.InferenceSession(path)
+    for n in (1, 5):
+        z = torch.randn(n, 6)
+        (found,) = session.run(None, {"z": z.numpy()})
+        assert torch.allclose(torch.from_numpy(found), G(z), atol=1e-4)

@@ -209,7 +209,7 @@ class StyleGAN2Generator(nn.Module):
 
     def draw(self, styles: Tensor) -> Tensor:
         """Pictures for styles [n, l, w]; what adds a side to the picture has the style of the layer that comes next."""
-        maps = self.layers[0](self.constant.expand(len(styles), -1, -1, -1), styles[:, 0])
+        maps = self.layers[0](self.constant, styles[:, 0])
         picture: Tensor = self.to_picture[0](maps, styles[:, 1])
         for side in range(1, len(self.to_picture)):
             first = 2 * side - 1

@@ -1,6 +1,6 @@
 """StyleGAN2's networks beside the authors' own program: the same weights, the same inputs, the same outputs.
 
-    python benchmarks/stylegan2_agreement.py CHECKOUT
+    python benchmarks/agree_stylegan2.py CHECKOUT
 
 CHECKOUT is a clone of github.com/NVlabs/stylegan2-ada-pytorch, commit d72cc7d, whose operations have a reference form
 for the CPU. Nothing of it is used elsewhere. Weights are ours, drawn by name, so that the printed numbers can be
