@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from leafwing import api
 from leafwing.core.errors import BadConfig, BadData, BadNetwork, BadRun, LeafwingError
 from leafwing.core.pictures import read_film, save_gif, save_mp4, to_uint8
 from leafwing.data.films import Films, open_films, standstill
 from leafwing.data.windows import TRIES, Windows, movement
-from leafwing.networks import discriminators, generators
+from leafwing.networks import discriminators
+from leafwing.networks.multiscale import MultiScale, MultiScaleJudge
 from leafwing.networks.unet import FrameUNet
 from leafwing.recipe import load_recipe
 from leafwing.worlds.maze import Maze
@@ -250,15 +252,14 @@ def test_windows_that_cannot_be(facts, words):
 
 # ---- predictors ----
 
-FOR_FILMS = [name for name in generators.names() if name in discriminators.names() and name in ("unet",)]
-
 
 @pytest.mark.parametrize("z_dim", [0, 5])
 @pytest.mark.parametrize("enters", ["concatenate", "add", "modulate"])
-def test_the_predictor_answers_at_any_size(enters, z_dim):
+@pytest.mark.parametrize("network", [FrameUNet, MultiScale])
+def test_the_predictor_answers_at_any_size(network, enters, z_dim):
     """R18: the same weights on patches and on whole frames of 210x160; every weight gets a gradient; z matters."""
     torch.manual_seed(0)
-    G = FrameUNet(z_dim, 3, 3, width=8, enters=enters)
+    G = network(z_dim, 3, 3, width=4, enters=enters)
     z, past = torch.randn(4, z_dim), torch.rand(4, 9, 32, 32) * 2 - 1
     frames = G(z, past)
     (frames * torch.randn_like(frames)).sum().backward()
@@ -287,15 +288,44 @@ def test_what_moves_can_be_taken_from_the_last_frame():
     assert torch.equal(mixed(past, 3, (4,), ways), past[:, :3])
 
 
-def test_d_sees_the_past_and_the_frame():
-    D = discriminators.build("unet", {"width": 4}, channels=3, history=2, outputs=1)
+@pytest.mark.parametrize("name", ["unet", "multiscale"])
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_d_sees_the_past_and_the_frame(name, outputs):
+    D = discriminators.build(name, {"width": 4}, channels=3, history=2, outputs=outputs, image_size=32)
     frame, past = torch.randn(3, 3, 32, 32), torch.randn(3, 6, 32, 32)
     verdicts = D(frame, past)
-    assert verdicts.shape == (3,)
+    assert verdicts.shape == ((3,) if outputs == 1 else (3, outputs))
+    verdicts.square().sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in D.parameters())
     assert not torch.equal(verdicts, D(frame, past.flip(0)))
-    assert D(torch.randn(1, 3, 64, 40), torch.randn(1, 6, 64, 40)).shape == (1,)
     with pytest.raises(BadNetwork, match="those before"):
         D(frame)
+
+
+def convolutions(net: nn.Module) -> list[nn.Conv2d]:
+    return [layer for layer in net.modules() if isinstance(layer, nn.Conv2d)]
+
+
+def test_the_multi_scale_network_is_the_cited_programs():
+    """B2: four scales of these maps and kernels at width 128, and the residual form of the paper."""
+    G, D = MultiScale(0, 3, 4), MultiScaleJudge(3, 4)
+    maps = [[layer.out_channels for layer in convolutions(scale)] for scale in G.scales]
+    assert maps == [[128, 256, 128, 3]] * 2 + [[128, 256, 512, 256, 128, 3]] * 2
+    kernels = [[layer.kernel_size[0] for layer in convolutions(scale)] for scale in G.scales]
+    assert kernels == [[3, 3, 3, 3], [5, 3, 3, 5], [5, 3, 3, 3, 3, 5], [7, 5, 5, 5, 5, 7]]
+    assert [scale.first.in_channels for scale in G.scales] == [12, 15, 15, 15]
+    layers = [[m for m in judge if isinstance(m, nn.Conv2d | nn.Linear)] for judge in D.judges]
+    assert [[len(m.weight) for m in some] for some in layers] == [
+        [64, 512, 256, 1], [64, 128, 128, 1024, 512, 1],
+        [128, 256, 256, 1024, 512, 1], [128, 256, 512, 128, 1024, 512, 1]
+    ]  # fmt: skip
+    for scale in G.scales:
+        scale.last.weight.data.zero_()
+    still = torch.rand(1, 3, 1, 1).expand(1, 3, 32, 32) * 2 - 1
+    drawn = G.eval()(torch.empty(1, 0), still.repeat(1, 4, 1, 1))
+    assert torch.allclose(drawn, still, atol=1e-6), "no correction: what was there stays"
+    with pytest.raises(ValueError, match="at least 32"):
+        MultiScaleJudge(3, 4, image_size=24)
 
 
 # ---- recipes, whole runs, roll-outs ----

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from leafwing.cli.main import run
+from leafwing.core import randomness
+from leafwing.data.films import open_films
 from leafwing.measure import maze as reading
-from leafwing.worlds import maze
+from leafwing.worlds import maze, maze_play
 from leafwing.worlds.maze import Maze
 
 EPISODES = [Maze(0).episode(number) for number in range(12)]
@@ -88,3 +93,54 @@ def test_what_is_not_a_next_frame_is_told():
     changed = maze.draw(state)
     changed[(changed == maze.GHOSTS[0]).all(2)] = maze.GHOSTS[1]
     assert [reading.count(changed, c, state.layout) for c in maze.GHOSTS] == [0, 2]
+
+
+# ---- drawn into files, played, recorded ----
+
+
+def test_render_writes_episodes_and_their_states(tmp_path, capsys):
+    """R15: frame folders with a table, or one .npz; both are films again."""
+    assert run(["data", "render", "maze", "--count", "100", "--out", str(tmp_path / "films")]) == 0
+    rows = list(csv.DictReader((tmp_path / "films" / "labels.csv").read_text().splitlines()))
+    assert [row["file"] for row in rows[79:81]] == ["00000/079.png", "00001/000.png"]
+    state = Maze(0).episode(1)[0]
+    assert (int(rows[80]["x"]), int(rows[80]["y"]), rows[80]["heading"]) == (*state.hero, maze.HEADINGS[state.heading])
+    assert all(abs(sum(float(way.split(":")[1]) for way in row["turns"].split()) - 1) < 0.01 for row in rows)
+    assert run(["data", "render", "maze", "--count", "100", "--out", str(tmp_path / "films.npz")]) == 0
+    for source in ("films", "films.npz"):
+        films = open_films(tmp_path / source)
+        assert films.lengths == [80, 20]
+        assert np.array_equal(films.pictures[80:], Maze(0).film(1)[:20])
+    assert run(["data", "render", "maze", "--count", "9", "--out", str(tmp_path / "films.npz")]) == 2
+    assert "not empty" in capsys.readouterr().err
+
+
+def test_r15_a_person_plays_and_records(tmp_path):
+    """Keys steer where it is open; the hero never stands still or enters a wall; the recording is a film."""
+    shown: list[np.ndarray] = []
+    keys = iter(np.random.default_rng(0).choice(["w", "a", "s", "d", "A", "B", "C", "D", "", "x"], 200))
+    frames = maze_play.play(keys, shown.append, seed=3)
+    assert len(frames) == len(shown) > 100
+    assert all((before != after).any() for before, after in pairwise(frames))
+    state = maze.begin(randomness.stream(3, 0, "maze/play"))
+    for before, after in pairwise(frames):
+        assert reading.count(after, maze.HERO, state.layout) == 1
+        assert not ((after == maze.WALL).all(2) ^ (before == maze.WALL).all(2)).any()
+    paths = [maze_play.record(frames, tmp_path / "films") for _ in range(2)]
+    assert [path.name for path in paths] == ["play-000.npz", "play-001.npz"]
+    assert open_films(tmp_path / "films").lengths == [len(frames)] * 2
+    assert len(maze_play.play(iter("wwq" + "w" * 50), shown.append)) == 3, "q stops"
+    assert maze_play.as_text(frames[0]).count("▀") == 40 * 20
+
+
+def test_a_wanted_turn_is_taken_where_it_is_open():
+    state = maze.State(0, (4, 0), 1, (1, 9), frozenset({(2, 1)}))
+    assert maze_play.steer(state, 2) == 2, "down through the open gate"
+    assert maze_play.steer(state, 0) == 1, "a wall above: straight on"
+    assert maze_play.steer(replace(state, hero=(8, 0)), 1) == 2, "a corner: the only way"
+    assert maze_play.steer(replace(state, hero=(5, 0)), 3) == 1, "between two cells nobody turns"
+
+
+def test_without_a_terminal_playing_says_so(capsys):
+    assert run(["data", "play", "maze"]) == 2
+    assert "needs a terminal" in capsys.readouterr().err

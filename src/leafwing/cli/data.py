@@ -92,18 +92,19 @@ def render(
     """Draw a world's pictures as PNG files, with their factors in labels.csv; or stack MNIST's digits in an .npz.
 
     Example: leafwing data render faces --count 1000 --out faces/
+    Example: leafwing data render maze --count 8000 --out maze.npz
     Example: leafwing data render stacked-mnist --from mnist/ --out stacked.npz
 
     Parameters
     ----------
     world
-        faces, or stacked-mnist: three digits in the three colours of a picture.
+        faces, corner, maze (frames, 80 an episode), or stacked-mnist: three digits in the three colours of a picture.
     out
-        A new folder; for stacked-mnist a new .npz file, which leafwing train reads.
+        A new folder; for stacked-mnist, and if you like for maze, a new .npz file, which leafwing train reads.
     count
-        How many pictures; 1,000 faces or 128,000 stacked digits if left out.
+        How many pictures; 1,000, or 128,000 stacked digits, if left out.
     image_size
-        Side in pixels: for faces at least 16, 64 if left out; for stacked-mnist at least 28, 32 if left out.
+        Side in pixels: for faces at least 16, 64 if left out; for maze 40; for stacked-mnist at least 28, usually 32.
     seed
         Which instance of the world.
     source
@@ -123,12 +124,40 @@ def render(
         )
         raise BadConfig(f"{what}.")
     count = count if count is not None else TRIPLES if stacked else 1000
-    side = image_size if image_size is not None else 32 if stacked else 64
     with counting("drawing") as progress:
         if source is not None:
-            print(render_stacked(source, out, count, side, seed, progress))
+            print(render_stacked(source, out, count, image_size or 32, seed, progress))
         else:
-            print(render_folder(world, out, count, side, seed, progress))
+            print(render_folder(world, out, count, image_size, seed, progress))
+
+
+@app.command
+def play(
+    world: Literal["maze"] = "maze", /, *, record: Path | None = None, seed: int | None = None, fps: float = 6
+) -> None:
+    """Play the maze with the keyboard (arrows or WASD, q to stop) and record it: films that leafwing train reads.
+
+    Example: leafwing data play maze --record films/
+
+    Parameters
+    ----------
+    world
+        maze.
+    record
+        A folder; each game becomes a file of its own, play-000.npz and so on.
+    seed
+        Which maze; another one for every recorded game if left out.
+    fps
+        Frames a second.
+    """
+    from leafwing.core.errors import BadConfig
+    from leafwing.worlds import maze_play
+
+    if not 0 < fps <= 60:
+        raise BadConfig(f"--fps {fps} cannot be: above 0, at most 60.")
+    played = len(list(record.glob("play-*.npz"))) if record else 0
+    frames = maze_play.in_terminal(played if seed is None else seed, fps)
+    print(maze_play.record(frames, record) if record else f"{len(frames)} frames played")
 
 
 @app.command
@@ -144,11 +173,12 @@ def ambiguity(
     """When do you need a generator at all? Tells from pairs whether the same input has one right output or several.
 
     Example: leafwing data ambiguity pairs.npz --inputs frames --outputs next_frame
+    Of a game whose states are known, each state's visits and turns: leafwing data ambiguity world:maze
 
     Parameters
     ----------
     file
-        An .npz file with two arrays of numbers, one row a pair: at least 60 pairs.
+        An .npz file with two arrays of numbers, one row a pair: at least 60 pairs; or world:maze.
     inputs
         Name of the array of inputs.
     outputs
@@ -158,8 +188,16 @@ def ambiguity(
     json_output
         Print JSON.
     """
+    from leafwing.core.errors import BadData
     from leafwing.measure.ambiguity import ambiguity as look
     from leafwing.measure.ambiguity import read_pairs
+    from leafwing.measure.visits import of_maze
 
+    if str(file).startswith("world:"):
+        if str(file) != "world:maze":
+            raise BadData(f"{file} has no moments that follow each other: try world:maze, or an .npz file of pairs.")
+        states = of_maze(seed=seed)
+        print(json.dumps(states.as_dict(), indent=2) if json_output else states.text())
+        return
     found = look(*read_pairs(file, inputs, outputs), seed=seed)
     print(json.dumps(found.as_dict(), indent=2) if json_output else found.sentence())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from json import dumps
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 app = App(name="demo", help="See the main job work, or its rules broken.", help_format="plaintext")
 
@@ -70,4 +71,36 @@ def corner(
     from leafwing.demos import corner as demo
 
     told = demo.play(out, left, seed, steps)
+    print(dumps(told) if json else demo.text(told))
+
+
+@app.command
+def maze(
+    *,
+    out: Path = Path("demo-maze"),
+    seed: int = 0,
+    steps: int | None = None,
+    device: str = "auto",
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """The lecture's Pac-Man, small: the supervised hero splits and fades, the generator's takes one way at a time.
+
+    Example: leafwing demo maze --out runs/maze
+
+    Parameters
+    ----------
+    out
+        Folder for both runs, gone on with if they stopped there, and a film of each walking on by itself.
+    seed
+        Everything random follows from it.
+    steps
+        Rounds of each; the recipes' own if left out.
+    device
+        auto, cpu or cuda.
+    json
+        Print JSON.
+    """
+    from leafwing.demos import maze as demo
+
+    told = demo.play(out, seed, steps, device)
     print(dumps(told) if json else demo.text(told))

@@ -65,6 +65,11 @@ class MeetZ(nn.Module):
         return modulated
 
 
+def even(maps: Tensor) -> Tensor:
+    """Every place scaled to a mean square of 1 over its maps: Karras et al. 2018, arXiv:1710.10196, Sec. 4.2."""
+    return maps * (maps.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+
+
 class Level(nn.Module):
     """Two convolutions with z between them; the second one's result is added to what came."""
 
@@ -75,9 +80,9 @@ class Level(nn.Module):
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """[n, width, s, s] -> the same shape."""
-        inner = self.first(F.leaky_relu(x, 0.2))
+        inner = self.first(F.leaky_relu(even(x), 0.2))
         inner = inner if self.z is None else self.z(inner, z)
-        out: Tensor = x + self.second(F.leaky_relu(inner, 0.2))
+        out: Tensor = x + self.second(F.leaky_relu(even(inner), 0.2))
         return out
 
 
@@ -147,7 +152,7 @@ class FrameUNet(nn.Module):
         for level in reversed(range(len(kept))):
             x = kept[level] + self.up[level](F.interpolate(F.leaky_relu(x, 0.2), scale_factor=2))
             x = self.after[level](x, z)
-        out = self.unfold(self.out(F.leaky_relu(x, 0.2))).float()
+        out = self.unfold(self.out(F.leaky_relu(even(x), 0.2))).float()
         added, ways = out[:, : self.channels], out[:, self.channels :]
         frame: Tensor = mixed(history.clamp(-1, 1), self.channels, self.moves, ways) + added
         frame = frame[:, :, :height, :width]

@@ -2,7 +2,9 @@
 
 Source: Mathieu et al. 2015, arXiv:1511.05440, Sec. 3.2 and 3.3, for the sum of adversarial, L_p and gradient difference
 losses. Differs: one scale; G's adversarial term does send its gradient through D; z, and remedies for its being
-ignored, of which every term compares the answers to ``many`` z with each other. R1: Mescheder et al. 2018, Eq. 9.
+ignored, of which every term compares the answers to ``many`` z with each other. D compares what followed with what
+was said to the same past, so that this past, equal on both sides, tells it nothing: the relativistic pairing of
+Jolicoeur-Martineau 2018, arXiv:1807.00734, under R1 and R2 (Mescheder et al. 2018, Eq. 9 and 10; Huang et al. 2024).
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ Weight = Annotated[float, Field(ge=0)]
 
 @variants.register("video")
 class Video(Variant):
-    """The non-saturating game about what comes next.
+    """The relativistic game about what comes next.
 
     Args:
         many: answers to each question in a batch, each from a z of its own.
@@ -33,9 +35,12 @@ class Video(Variant):
         p: of the L_p loss.
         gdl_weight: of the gradient difference loss of every answer.
         gdl_alpha: its power.
-        r1_gamma: weight of the R1 penalty on the slope of D's score at reals; 0 for none.
-        r1_every: it is taken every so many rounds, and weighs so many times as much.
+        gamma: weight of the penalties on the slope of D's score, R1 at reals and R2 at fakes; 0 for none.
+        penalty_every: they are taken every so many rounds, and weigh so many times as much.
     """
+
+    g_sees_reals = True
+    boundary = None
 
     def __init__(
         self,
@@ -47,27 +52,28 @@ class Video(Variant):
         p: Annotated[float, Field(ge=1, le=4)] = 1.0,
         gdl_weight: Weight = 0.0,
         gdl_alpha: Annotated[float, Field(ge=1, le=4)] = 1.0,
-        r1_gamma: Weight = 1.0,
-        r1_every: Annotated[int, Field(ge=1)] = 1,
+        gamma: Weight = 0.5,
+        penalty_every: Annotated[int, Field(ge=1)] = 1,
     ) -> None:
         if energy_weight and many < 2:
             raise ValueError("variant.energy_weight compares answers: set variant.many to at least 2")
         self.many, self.adversarial_weight = many, adversarial_weight
         self.energy_weight, self.best_weight = energy_weight, best_weight
         self.p, self.lp_weight, self.gdl_weight, self.gdl_alpha = p, lp_weight, gdl_weight, gdl_alpha
-        self.r1 = penalties.R1(r1_gamma, r1_every)
+        self.r1 = penalties.R1(gamma, penalty_every)
 
     def d_loss(self, real: Tensor, fake: Tensor) -> Terms:
-        """Tell what followed from what was said."""
-        return {"adversarial": adversarial.logistic_d(real, fake)}
+        """Put what followed above what was said to the same past."""
+        return {"adversarial": adversarial.relativistic_d(real, fake)}
 
     def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Terms:
-        """Fool D."""
-        return {"adversarial": self.adversarial_weight * adversarial.nonsaturating_g(fake)}
+        """Put what was said above what followed."""
+        assert real is not None, "g_sees_reals"
+        return {"adversarial": self.adversarial_weight * adversarial.relativistic_g(fake, real)}
 
     def g_terms(self, D: nn.Module, real: Batch, fake: Batch) -> Terms:
         """Fool D, and answer as variously as the future is open."""
-        terms = self.g_loss(judge(D, fake)) if self.adversarial_weight else {}
+        terms = self.g_loss(judge(D, fake), judge(D, real)) if self.adversarial_weight else {}
         drawn, followed = fake.pictures, real.pictures
         if self.energy_weight:
             terms["energy"] = self.energy_weight * frames.energy_score(drawn, followed, self.many)
@@ -80,8 +86,9 @@ class Video(Variant):
         return terms
 
     def penalties(self, judge: Callable[[Tensor], Tensor], real: Batch, fake: Batch, step: int) -> Terms:
-        """R1, every ``r1_every`` rounds."""
-        return self.r1.terms(judge, real.pictures, step)
+        """R1 and R2, every ``penalty_every`` rounds."""
+        at_real, at_fake = (self.r1.terms(judge, batch.pictures, step) for batch in (real, fake))
+        return at_real | ({"r2": at_fake["r1"]} if at_fake else {})
 
     def phase(self, step: int) -> int:
         """Rounds with the penalty, and rounds without."""

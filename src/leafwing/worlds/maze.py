@@ -75,6 +75,13 @@ class State:
     ghosts: tuple[int, ...]
     dots: frozenset[Place]
 
+    def as_row(self) -> dict[str, object]:
+        """For a table: where everybody is, in half cells, and where the hero may head next with which odds."""
+        ghosts = {f"ghost_{n}_{axis}": RING[g][i] for n, g in enumerate(self.ghosts) for i, axis in enumerate("xy")}
+        ways = " ".join(f"{HEADINGS[way]}:{share:.3g}" for way, share in turns(self).items())
+        place = {"layout": self.layout, "x": self.hero[0], "y": self.hero[1], "heading": HEADINGS[self.heading]}
+        return {**place, **ghosts, "dots": len(self.dots), "turns": ways}
+
 
 def is_open(layout: int, cell: Place) -> bool:
     """Whether that cell, 0 to 4 each way, is a corridor's."""
@@ -174,7 +181,7 @@ class Maze:
         name: of the world.
         version: changes whenever any pixel changes.
         channels: colour channels.
-        min_size: smallest side; frames are 40 pixels wide, and enlarged where more is asked for.
+        min_size: smallest side, and that of the frames; they are enlarged where more is asked for.
     """
 
     name = "maze"
@@ -184,14 +191,28 @@ class Maze:
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
+        self._last: tuple[int, list[State]] = (-1, [])
 
-    def episode(self, index: int, length: int = LENGTH) -> list[State]:
+    def episode(self, index: int) -> list[State]:
         """Its moments, one a frame."""
         rng = randomness.stream(self.seed, index, "maze")
         states = [begin(rng)]
-        while len(states) < length:
+        while len(states) < LENGTH:
             states.append(go(states[-1], choose(states[-1], rng)))
         return states
+
+    def factors(self, index: int) -> State:
+        """The state that picture `index` shows."""
+        return self._moment(index)
+
+    def file(self, index: int) -> str:
+        """Where picture `index` belongs, so that each episode has a folder."""
+        return f"{index // LENGTH:05}/{index % LENGTH:03}.png"
+
+    def _moment(self, index: int) -> State:
+        if self._last[0] != index // LENGTH:
+            self._last = (index // LENGTH, self.episode(index // LENGTH))
+        return self._last[1][index % LENGTH]
 
     def film(self, index: int) -> Frame:
         """The frames of an episode, uint8 [80, 40, 40, 3]."""
@@ -207,8 +228,7 @@ class Maze:
     ) -> Frame:
         """Frames as pictures by themselves, 80 an episode; each pixel fills its share of a side of `size`."""
         grid = np.arange(size) * SIDE // size
-        moments = [self.episode(index // LENGTH, 1 + index % LENGTH)[-1] for index in indices]
-        pictures = np.stack([draw(state)[grid][:, grid] for state in moments])
+        pictures = np.stack([draw(self._moment(index))[grid][:, grid] for index in indices])
         if progress is not None:
             progress(len(pictures))
         if out is None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from leafwing.core.errors import BadConfig, BadData
@@ -13,20 +15,25 @@ from leafwing.worlds import PICTURES, build
 
 
 def render_folder(
-    world: str, out: Path, count: int, size: int = 64, seed: int = 0, progress: Callable[[int, int], None] | None = None
+    world: str,
+    out: Path,
+    count: int,
+    size: int | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write ``000000.png`` and so on, and ``labels.csv`` with a row of factors for each.
+    """Write ``000000.png`` and so on, and ``labels.csv`` with a row of factors for each; frames, a folder an episode.
 
     Args:
         world: its name, with or without ``world:``.
-        out: a new or empty folder.
+        out: a new or empty folder; or, for a world of frames, a new .npz file that holds them all.
         count: how many pictures.
-        size: side in pixels, at least the world's ``min_size``.
+        size: side in pixels, at least the world's ``min_size``; 64, or that of a world of frames, if left out.
         seed: which instance of the world.
         progress: called with (done, total).
 
     Returns:
-        The folder.
+        The folder, or the file.
     """
     name = world.removeprefix("world:")
     if name not in PICTURES:
@@ -36,8 +43,12 @@ def render_folder(
     if count < 1:
         raise BadConfig(f"--count {count} cannot be: draw at least 1 picture.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadData(f"{out} is not empty: choose a new folder for --out.")
+        raise BadData(f"{out} is not empty: choose another --out.")
     drawn = build(name, seed)
+    file_of = getattr(drawn, "file", "{:06}.png".format)
+    size = size or (drawn.min_size if hasattr(drawn, "film") else 64)
+    if out.suffix.lower() == ".npz" and hasattr(drawn, "film"):
+        return render_films(drawn, out, count)
     if size < drawn.min_size:
         raise BadConfig(f"--image-size {size} cannot be: the world {name} starts at {drawn.min_size} pixels.")
     out.mkdir(parents=True, exist_ok=True)
@@ -47,9 +58,21 @@ def render_folder(
         for first in range(0, count, 512):
             indices = range(first, min(first + 512, count))
             for index, pixels in zip(indices, drawn.render(indices, size), strict=True):
-                path = f"{index:06}.png"
+                path = file_of(index)
+                (out / path).parent.mkdir(exist_ok=True)
                 Image.fromarray(pixels).save(out / path)
                 table.writerow({"file": path, **drawn.factors(index).as_row()})
             if progress:
                 progress(indices[-1] + 1, count)
+    return out
+
+
+def render_films(world: Any, out: Path, count: int) -> Path:
+    """The first ``count`` frames of a world as ``frames``, their ``episode``, and every column of their table."""
+    rows = [world.factors(index).as_row() for index in range(count)]
+    frames = world.render(range(count), world.min_size)
+    episode = np.array([int(Path(world.file(index)).parent.name) for index in range(count)])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    columns: dict[str, Any] = {key: np.array([row[key] for row in rows]) for key in rows[0]}
+    np.savez_compressed(out, frames=frames, episode=episode, **columns)
     return out
