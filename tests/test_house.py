@@ -106,7 +106,8 @@ def test_help_does_not_import_torch():
 
 
 COMMANDS = ["train", "resume", "status", "sample", "interpolate", "evaluate", "data check", "data build", "data render",
-            "data ambiguity", "data play", "predict", "demo maze", "zoo list", "zoo search", "zoo show", "zoo like", "zoo check", "zoo gallery",
+            "data ambiguity", "data play", "predict", "demo maze", "zoo list", "zoo search", "zoo show",
+            "zoo like", "zoo check", "zoo gallery",
             "demo", "demo hack", "bench train", "bench sample", "bench data",
             "bench coverage", "bench zoo", "explore neighbours", "explore players", "explore gaze", "explore slopes",
             "explore curves", "report", "compare", "homework export", "homework check",
