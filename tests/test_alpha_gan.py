@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 import leafwing
 from leafwing import api, latents
+from leafwing.cli.main import run
 from leafwing.contract import check_players
 from leafwing.core.errors import BadNetwork
 from leafwing.freeze import frozen
@@ -201,7 +202,7 @@ def test_a_round_is_the_paper_s_written_by_hand():
 
 
 @pytest.mark.parametrize("condition", [(), ("hair",)])
-def test_a_saved_generator_samples_from_z_and_rebuilds_pictures(condition, tmp_path):
+def test_a_saved_generator_samples_from_z_and_rebuilds_pictures(condition, tmp_path, capsys):
     asked = [f"data.condition={list(condition)}".replace("'", '"')] if condition else []
     small = [*TINY["alpha-gan"], "data.image_size=16", "data.count=32", "prior.dim=5", "train.batch=8", *asked]
     api.train("world:faces", "alpha-gan", out=tmp_path / "run", steps=2, settings=small, device="cpu")
@@ -211,6 +212,12 @@ def test_a_saved_generator_samples_from_z_and_rebuilds_pictures(condition, tmp_p
     assert G(torch.randn(3, 5), told).shape == x.shape
     assert G.encode(x, told).shape == (3, 5)
     assert torch.equal(G.reconstruct(x, told), G(G.encode(x, told), told))
+    assert run(["explore", "rebuild", str(tmp_path / "run"), "--count", "3", "--out", str(tmp_path / "r.png")]) == 0
+    assert "mean error of a pixel" in capsys.readouterr().out
+    assert (tmp_path / "r.png").is_file()
+    assert run(["report", str(tmp_path / "run"), "--out", str(tmp_path / "r.html")]) == 0
+    said = capsys.readouterr().err
+    assert "Where D looks" not in said, "the players are looked into as any others"
 
 
 def test_players_without_a_second_network_are_refused():

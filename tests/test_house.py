@@ -109,7 +109,8 @@ COMMANDS = ["train", "resume", "status", "sample", "interpolate", "evaluate", "d
             "data ambiguity", "data play", "predict", "demo maze", "zoo list", "zoo search", "zoo show",
             "zoo like", "zoo check", "zoo gallery",
             "demo", "demo hack", "bench train", "bench sample", "bench data",
-            "bench coverage", "bench zoo", "explore neighbours", "explore players", "explore gaze", "explore slopes",
+            "bench coverage", "bench zoo", "explore neighbours", "explore rebuild",
+            "explore players", "explore gaze", "explore slopes",
             "explore curves", "report", "compare", "homework export", "homework check",
             "homework thresholds", "faces"]  # fmt: skip
 

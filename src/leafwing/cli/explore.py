@@ -66,6 +66,49 @@ def neighbours(
 
 
 @app.command
+def rebuild(
+    run: Path,
+    /,
+    *,
+    data: str | None = None,
+    count: int = 16,
+    seed: int = 1,
+    out: Path | None = None,
+    device: str = "auto",
+    json_output: Json = False,
+) -> None:
+    """Training pictures beside what G draws of their codes, where there is an encoder (recipe alpha-gan).
+
+    Example: leafwing explore rebuild runs/mine --out rebuilt.png
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    data
+        The training pictures, if they are no longer where the run found them.
+    count
+        How many pictures.
+    seed
+        Which ones.
+    out
+        A .png file: pictures above, rebuilt ones below, in turn.
+    device
+        auto, cpu or cuda.
+    json_output
+        Print JSON.
+    """
+    from leafwing.explore import of_run
+
+    check_out(out, ".png")
+    sheet, error = of_run.rebuilt(of_run.look(run, data, device), count, seed)
+    facts = {"pictures": count, "seed": seed, "error": error}
+    if out is not None:
+        save(sheet, out, facts)
+    show(facts, [f"mean error of a pixel, in -1..1: {error:.3f}", *written(out)], json_output)
+
+
+@app.command
 def players(
     run: Path,
     /,

@@ -158,6 +158,22 @@ def neighbours_sheet(run: Look, found: Neighbours, samples: Tensor, most: int = 
     return pictures.captioned(rows, columns=2)
 
 
+def rebuilt(run: Look, count: int = 16, seed: int = 1) -> tuple[Image.Image, float]:
+    """Training pictures, below each what G draws of its code; and the mean absolute error of a pixel, 0..2.
+
+    Raises:
+        BadNetwork: the generator has no encoder.
+    """
+    at_least("--count", count, 1)
+    G, real = load_generator(run.folder, str(run.device), run.given.generator), run.reals(count, seed)
+    again = G.reconstruct(real.pictures, real.condition).float().cpu()
+    columns = min(8, count)
+    rows = zip(torch.split(real.pictures, columns), torch.split(again, columns), strict=True)
+    shown = torch.cat([part for row in rows for part in row])
+    sheet = pictures.sheet(pictures.to_uint8(shown), columns, scale=zoom(shown.shape[-1]))
+    return sheet, float((again - real.pictures).abs().mean())
+
+
 def set_against(run: Look, count: int = 256, most: int = 12) -> Duels:
     """Every D against every G, over the moments whose weights were kept."""
     at_least("--count", count, 2)

@@ -179,6 +179,7 @@ class TransformerGenerator(nn.Module):
         self.norm = Norm(dim, style)
         self.paint = nn.Linear(dim, channels * self.patch**2)
         initialise(self)
+        nn.init.xavier_uniform_(self.paint.weight, gain=0.3)  # tanh begins where it is steep
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Pictures for z, and for a condition if the network was built for one."""
