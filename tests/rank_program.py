@@ -20,17 +20,23 @@ from leafwing.data.feed import Feed
 from leafwing.data.labels import Labels, learn
 from leafwing.game import Players
 from leafwing.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from leafwing.networks.spectral_norm import SpectralConv2d, SpectralLinear
 from leafwing.networks.synced import sync_batchnorm
 from leafwing.training import Training, Watcher, fit
 from leafwing.variants.gan import GAN
 from leafwing.watch.checkpoint import capture
 
 
-def small(norm: bool) -> tuple[nn.Module, nn.Module]:
-    """A generator and a discriminator of 8x8 pictures, with BatchNorm or without."""
+def small(norm: bool | str) -> tuple[nn.Module, nn.Module]:
+    """A generator and a discriminator of 8x8 pictures, with BatchNorm, with spectral norm in D, or without."""
 
     def layer(width: int) -> list[nn.Module]:
         return [nn.BatchNorm2d(width)] if norm else []
+
+    if norm == "spectral":
+        G = small(True)[0]
+        layers = [SpectralConv2d(3, 8, 4, 2, 1), nn.LeakyReLU(0.2), nn.Flatten(), SpectralLinear(128, 1)]
+        return G, nn.Sequential(*layers)
 
     torch.manual_seed(1)
     G = nn.Sequential(nn.Linear(6, 64), nn.Unflatten(1, (4, 4, 4)), *layer(4), nn.LeakyReLU(0.2),
@@ -57,7 +63,7 @@ def training(ranks, rounds: int, norm: bool | str) -> Training:
     if norm == "asked":
         G, D, labels = conditional()
     else:
-        G, D = small(bool(norm))
+        G, D = small(norm)
     if ranks.count > 1 and norm:
         G, D = sync_batchnorm(G), sync_batchnorm(D)
     if norm:  # a bias before BatchNorm has no gradient but rounding, which Adam would blow up to full steps

@@ -82,7 +82,9 @@ def test_an_augmentation_that_follows_d_is_the_same_on_every_rank(tmp_path):
         assert torch.equal(value, ends[1][name]), name
 
 
-@pytest.mark.parametrize("norm", [False, True, "asked"], ids=["plain", "batchnorm", "conditional"])
+@pytest.mark.parametrize(
+    "norm", [False, True, "asked", "spectral"], ids=["plain", "batchnorm", "conditional", "spectral"]
+)
 def test_one_two_and_four_ranks_play_the_same_run(norm, tmp_path):
     """50 rounds: ranks bit-equal to each other, and equal to one process up to the order of summation."""
     one = result(1, tmp_path / "one", norm)[0]
