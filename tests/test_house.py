@@ -106,7 +106,7 @@ def test_help_does_not_import_torch():
 
 
 COMMANDS = ["train", "resume", "status", "sample", "interpolate", "evaluate", "data check", "data build", "data render",
-            "data ambiguity", "data play", "predict", "demo maze", "zoo list", "zoo search", "zoo show",
+            "data ambiguity", "data play", "predict", "chat", "demo maze", "zoo list", "zoo search", "zoo show",
             "zoo like", "zoo check", "zoo gallery",
             "demo", "demo hack", "bench train", "bench sample", "bench data",
             "bench coverage", "bench zoo", "explore neighbours", "explore rebuild",

@@ -24,8 +24,9 @@ SMALL = {"width": 4, "dim": 8, "hidden": 16, "units": 8, "most": 16}
 
 
 def for_pictures(registry) -> list[str]:
-    """Those that draw or judge pictures by themselves; the others, for films, are in test_films.py."""
-    return [name for name in registry.names() if "history" not in inspect.signature(registry.get(name)).parameters]
+    """Those that draw or judge pictures by themselves; the others, for films and replies, have tests of their own."""
+    others = {"history", "lexicon"}
+    return [name for name in registry.names() if not others & {*inspect.signature(registry.get(name)).parameters}]
 
 
 def build(registry, name: str, **facts):

@@ -21,8 +21,8 @@ from leafwing.recipe import load_recipe
 from leafwing.variants import variants
 
 PAGE = Path(__file__).parents[1] / "docs" / "your_own_gan.md"
-OURS = sorted(set(variants.names()) - {"wgan-div", "supervised"})
-"""`supervised` is the baseline without a game: its D judges nothing."""
+OURS = sorted(set(variants.names()) - {"wgan-div", "supervised", "likelihood"})
+"""`supervised` and `likelihood` are baselines without a game: their D judges nothing."""
 
 
 def blocks(kind: str) -> list[str]:

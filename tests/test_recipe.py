@@ -40,6 +40,8 @@ TINY = {
     "video-supervised": ["generator.width=4"],
     "stylegan2": [*light, "generator.style=8", "generator.depth=2"],
     "transgan": ["generator.dim=8", "generator.depth=1", "discriminator.dim=8", "discriminator.depth=1"],
+    "chat-gan": (short := ["generator.width=8", "data.words=50"]) + ["discriminator.width=8"],
+    "chat-mle": short,
     "gan-2014": ["generator.hidden=16", "discriminator.units=8"],
 }
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from leafwing._version import __version__
 
 if TYPE_CHECKING:
-    from leafwing.api import check_data, evaluate, interpolate, load, make_recipe, resume, sample, status, train
+    from leafwing.api import chat, check_data, evaluate, interpolate, load, make_recipe, resume, sample, status, train
 
 __all__ = [
     "__version__",
+    "chat",
     "check_data",
     "evaluate",
     "interpolate",

@@ -94,7 +94,7 @@ def small(name: str, recipe: str | None, settings: Sequence[str]) -> Recipe:
     if base is None:
         plan = plan.override(["discriminator.norm=layer"])
     facts = [f"train.batch={BATCH}", "watch.samples=1", f"train.steps={ROUNDS}", f"data.count={PICTURES}"]
-    if not plan.data.history:  # films keep their own world
+    if plan.data.kind == "pictures":  # films and replies keep their own world
         facts += ["data.source=world:faces", f"data.image_size={SIDE}"]
     plan = narrowed(shortened(plan, seed=0).override(facts), NARROW, settings).override(settings)
     plan.check()

@@ -22,13 +22,15 @@ from leafwing.core.progress import counting
 from leafwing.data import Report, check
 from leafwing.explore import faces as looking
 from leafwing.explore import predict as predicting
+from leafwing.explore import replies as replying
 from leafwing.explore import sample as sampling
 from leafwing.explore import walk as walking
 from leafwing.explore.asked import Asking
 from leafwing.explore.asked import sheet as asked_sheet
+from leafwing.explore.chat import Chat, Talk
 from leafwing.generator import Generator, truncated
 from leafwing.measure.verdict import Verdict
-from leafwing.prepare import Given
+from leafwing.prepare import Given, read_replies
 from leafwing.recipe import Recipe, load_recipe
 from leafwing.run import Outcome
 from leafwing.watch.alarms import ringing
@@ -181,6 +183,32 @@ def load(run: str | os.PathLike[str], *, device: str = "auto", generator: nn.Mod
         generator: the module given to :func:`train`, if one was.
     """
     return loading.load_generator(Path(run), device, generator)
+
+
+def chat(run: str | os.PathLike[str], *, seed: int = 0, device: str = "auto") -> Talk:
+    """A conversation with a run of replies: ``leafwing.chat("runs/chat").answer("who is fenna?")``.
+
+    Args:
+        run: a run folder or its ``generator/``.
+        seed: the same seed and questions give the same answers.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+    """
+    return Talk(Chat(load(run, device=device)), seed)
+
+
+def measure_replies(
+    run: str | os.PathLike[str], *, draws: int = replying.DRAWS, seed: int = 0, device: str = "auto"
+) -> list[replying.Quality]:
+    """The answers of a run to the questions of its own data, and the true ones beside them.
+
+    Args:
+        run: a run folder or its ``generator/``, of a recipe such as ``chat-gan``.
+        draws: answers to each question.
+        seed: which z, and which questions where there are very many.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+    """
+    G = load(run, device=device)
+    return replying.measure(Chat(G), read_replies(Recipe.from_dict(G.card["recipe"])), draws, seed)
 
 
 def status(run: str | os.PathLike[str]) -> dict[str, Any]:
@@ -437,6 +465,7 @@ def evaluate(
 
 
 __all__ = [
+    "chat",
     "check_data",
     "evaluate",
     "faces",

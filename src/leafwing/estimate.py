@@ -25,9 +25,12 @@ from torch.utils._pytree import tree_leaves
 
 from leafwing.core import randomness
 from leafwing.core.errors import BadConfig, LeafwingError
+from leafwing.core.lexicon import Lexicon
 from leafwing.core.machine import free_memory
+from leafwing.core.vocabulary import Vocabulary
 from leafwing.data import Store
 from leafwing.data.conditions import Conditions
+from leafwing.data.conversations import Conversations
 from leafwing.data.feed import Feed
 from leafwing.data.films import Films
 from leafwing.data.labels import Labels
@@ -156,8 +159,12 @@ class Estimate:
 
 
 def noise_for(recipe: Recipe, count: int) -> Store:
-    """Random pictures in place of data, or random films, so that nothing need be read; for so many pictures a turn."""
-    data = recipe.data
+    """Random pictures in place of data, films or replies, so that nothing need be read; for so many pictures a turn."""
+    data, words = recipe.data, recipe.stand_in()
+    if isinstance(words, Lexicon):
+        rng = np.random.default_rng(0)
+        pairs = [rng.integers(1, len(words), (count, length)) for length in (words.question, words.reply)]
+        return Conversations("noise", (), words, (pairs[0], pairs[1]))
     if not data.history:
         return Noise(recipe, count)
     frames = np.random.default_rng(0).integers(0, 256, (count + data.history, *[data.image_size] * 2, data.channels))
@@ -255,6 +262,9 @@ def trial(recipe: Recipe, batch: int, device: torch.device) -> Training:
 def feed_noise(training: Training, recipe: Recipe, batch: int, device: torch.device) -> None:
     """Have random pictures from now on, ``batch`` a turn."""
     noise = noise_for(recipe, batch)
+    if isinstance(noise, Conversations):
+        training.reals, training.conditions = noise.serve(batch, 0, device)
+        return
     if isinstance(noise, Films):
         data, many = recipe.data, training.variant.many
         windows = Windows(noise, data.history, data.image_size, batch, 0, many=many, device=device)
@@ -271,6 +281,7 @@ def any_labels(recipe: Recipe, count: int) -> Labels | None:
     if not recipe.data.condition:
         return None
     vocabulary = recipe.stand_in()
+    assert isinstance(vocabulary, Vocabulary)
     return Labels(vocabulary, np.resize(vocabulary.rows, (count, 1)))
 
 
@@ -348,6 +359,7 @@ def table(net: nn.Module, training: Training) -> list[Layer]:
     rows: list[Layer] = []
 
     def note(name: str, layer: nn.Module, inputs: tuple[Any, ...], out: Any) -> None:
+        out = out[0] if isinstance(out, tuple) else out  # what comes first, e.g. the states of a recurrent layer
         params = sum(p.numel() for p in layer.parameters(recurse=False))
         shapes = [tuple(x.shape[1:]) for x in (*inputs, out) if isinstance(x, Tensor)]
         fresh = all(row.name != name for row in rows)  # a layer that is passed twice is listed once

@@ -94,6 +94,8 @@ def evaluate(
     check_numbers(count, nearest, resamples)
     where = choose_device(device)
     G = loading.load_generator(Path(subject), device) if is_generator(Path(subject)) else None
+    if G:
+        G.knows(())  # how to draw pictures
     source = data or recipe_of(G).data.source if G else data
     if source is None:
         raise BadConfig(f"Say what {subject} is compared with: --data FOLDER, or --data world:faces.")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from leafwing.core import asking, tensors
 from leafwing.core.disk import DISK, Disk
 from leafwing.core.errors import BadConfig, BadNetwork, BadRun, StorageFailed
+from leafwing.core.lexicon import Lexicon
 from leafwing.core.published import replace_file
 from leafwing.core.vocabulary import Vocabulary
 from leafwing.game import call
@@ -33,12 +34,14 @@ class Generator:
         prior: where z comes from.
         card: what is known of it: recipe, step, seed, data fingerprint.
         vocabulary: what can be asked of it; None if nothing.
+        lexicon: the words that it knows, where it answers questions.
     """
 
     network: nn.Module
     prior: Prior
     card: dict[str, Any]
     vocabulary: Vocabulary | None = None
+    lexicon: Lexicon | None = None
 
     @torch.inference_mode()
     def __call__(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -87,6 +90,8 @@ class Generator:
         Raises:
             BadConfig: something is asked of a generator without labels.
         """
+        if self.lexicon is not None:
+            raise BadConfig("This run answers questions and draws no pictures: ask it by `leafwing chat RUN`.")
         if given and self.vocabulary is None:
             raise BadConfig(
                 f"This generator was trained without labels, so it cannot be asked for {given[0]}: "

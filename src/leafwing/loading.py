@@ -9,6 +9,7 @@ from torch import nn
 
 from leafwing._version import __version__
 from leafwing.core.errors import BadRun
+from leafwing.core.lexicon import Lexicon
 from leafwing.core.vocabulary import Vocabulary
 from leafwing.data import Store
 from leafwing.generator import Generator, generator_folder, load_weights, read_card
@@ -20,6 +21,7 @@ from leafwing.training import Training
 def card(recipe: Recipe, store: Store, training: Training) -> dict[str, Any]:
     """What a saved generator knows of itself: enough to rebuild it, to ask it, and where it comes from."""
     asked = {"asked": training.vocabulary.as_dict()} if training.vocabulary else {}
+    asked |= {"lexicon": training.lexicon.as_dict()} if training.lexicon else {}
     return asked | {
         "leafwing": __version__,
         "recipe": recipe.as_dict(),
@@ -40,7 +42,9 @@ def load_generator(path: Path, device: str = "auto", network: nn.Module | None =
         raise BadRun(f"{folder} is damaged: its card says nothing of {missing}.") from None
     asked = facts_of_it.get("asked")
     vocabulary = Vocabulary.from_dict(asked) if asked is not None else None
-    G = network or recipe.build_generator(vocabulary)
+    words = facts_of_it.get("lexicon")
+    lexicon = Lexicon.from_dict(words) if words is not None else None
+    G = network or recipe.build_generator(lexicon or vocabulary)
     load_weights(folder, G)
     where = choose_device(device)
-    return Generator(G.to(where).eval().requires_grad_(False), recipe.build_prior(), facts_of_it, vocabulary)
+    return Generator(G.to(where).eval().requires_grad_(False), recipe.build_prior(), facts_of_it, vocabulary, lexicon)

@@ -17,11 +17,13 @@ from leafwing.contract import check_players
 from leafwing.core import randomness
 from leafwing.core.config import Settings
 from leafwing.core.errors import BadConfig
+from leafwing.core.lexicon import Lexicon
 from leafwing.core.progress import counting
 from leafwing.core.ranks import SOLO, Ranks
 from leafwing.core.vocabulary import Vocabulary
 from leafwing.data import Store, open_data
 from leafwing.data.conditions import Conditions
+from leafwing.data.conversations import Asked, Conversations, open_conversations
 from leafwing.data.feed import Feed
 from leafwing.data.films import Films, open_films
 from leafwing.data.label_doors import read_labels
@@ -48,11 +50,11 @@ class Given:
         names = {key: Part(USER + type(net).__name__, Settings()) for key, net in parts.items() if net is not None}
         return replace(recipe, **names)  # type: ignore[arg-type]
 
-    def build(self, recipe: Recipe, vocabulary: Vocabulary | None = None) -> tuple[nn.Module, nn.Module]:
+    def build(self, recipe: Recipe, asked: Vocabulary | Lexicon | None = None) -> tuple[nn.Module, nn.Module]:
         """G and D: those given, and the recipe's where none was."""
         return (
-            self.generator or recipe.build_generator(vocabulary),
-            self.discriminator or recipe.build_discriminator(vocabulary),
+            self.generator or recipe.build_generator(asked),
+            self.discriminator or recipe.build_discriminator(asked),
         )
 
 
@@ -81,6 +83,8 @@ def read_store(recipe: Recipe) -> Store:
     if data.history:
         with counting("reading films") as report:
             return open_films(data.source, channels=data.channels, count=data.count, progress=report)
+    if data.reply_words:
+        return read_replies(recipe)
     with counting("reading pictures") as report:
         store = open_data(
             data.source,
@@ -96,6 +100,13 @@ def read_store(recipe: Recipe) -> Store:
     return store
 
 
+def read_replies(recipe: Recipe) -> Conversations:
+    """The recipe's questions and replies."""
+    data = recipe.data
+    limits = data.words, data.question_words, data.reply_words
+    return open_conversations(data.source, *limits, data.count, data.max_bad_share)
+
+
 def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = OURS, ranks: Ranks = SOLO) -> Training:
     """Build everything the game needs; equal recipes give equal players, bit by bit."""
     train, data = recipe.train, recipe.data
@@ -104,16 +115,20 @@ def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = O
             f"train.batch = {train.batch} cannot be shared evenly by {ranks.count} ranks: choose a multiple of it."
         )
     randomness.seed_networks(train.seed, -1)  # -1: before the first round
-    vocabulary = store.labels.vocabulary if store.labels else None
-    G, D = given.build(recipe, vocabulary)
-    variant, prior = recipe.build_variant(vocabulary), check_prior(recipe.build_prior())
+    asked = store.lexicon if isinstance(store, Conversations) else store.labels.vocabulary if store.labels else None
+    G, D = given.build(recipe, asked)
+    variant, prior = recipe.build_variant(asked), check_prior(recipe.build_prior())
     channels_last = train.channels_last and given == OURS  # a module of one's own may use .view
     layout = torch.channels_last if channels_last else torch.contiguous_format
     G, D = G.to(device, memory_format=layout), D.to(device, memory_format=layout)  # type: ignore[call-overload]
     if ranks.count > 1 and train.sync_batchnorm:
         G, D = sync_batchnorm(G), sync_batchnorm(D)
+    if isinstance(store, Conversations):
+        replies, questions = store.serve(train.batch, train.seed, device, ranks)
+        check_players(G, D, variant, prior, store.shape, trial_condition(recipe, asked), device)
+        return seat(recipe, G, D, replies, device, ranks, questions)
     shape = (data.channels, data.image_size, data.image_size)
-    check_players(G, D, variant, prior, shape, trial_condition(recipe, vocabulary), device, layout)
+    check_players(G, D, variant, prior, shape, trial_condition(recipe, asked), device, layout)
     if isinstance(store, Films):
         windows = Windows(
             store,
@@ -150,7 +165,7 @@ def seat(
     reals: Reals,
     device: torch.device,
     ranks: Ranks = SOLO,
-    conditions: Conditions | Reals | None = None,
+    conditions: Conditions | Asked | Reals | None = None,
 ) -> Training:
     """G and D at the table, by the recipe's rules, prior, optimisers and schedules, wherever the reals come from.
 
@@ -161,12 +176,12 @@ def seat(
         reals: turn -> this rank's ``train.batch`` real samples.
         device: where the game is played.
         ranks: who plays it.
-        conditions: what is said of the reals, or what came before them; None where G sees z alone.
+        conditions: what is said of the reals, what they answer, or what came before them; None where G sees z alone.
     """
     train = recipe.train
-    labels = conditions if isinstance(conditions, Conditions) else None
-    vocabulary = labels.vocabulary if labels else None
-    variant, prior = recipe.build_variant(vocabulary), recipe.build_prior()
+    told = conditions if isinstance(conditions, Conditions | Asked) else None
+    asked = told.vocabulary if told else None
+    variant, prior = recipe.build_variant(asked), recipe.build_prior()
     if variant.memory is not None:
         variant.memory.to(device)
     rules = recipe.optimizer.generator, recipe.optimizer.discriminator
@@ -220,18 +235,21 @@ def seat(
         seen=growth.seen,
         play=GraphedRounds(settled) if graphs else play_round,
         conditions=conditions,
-        wrong=labels.wrong if labels and variant.wants_wrong else None,
-        vocabulary=vocabulary,
+        wrong=told.wrong if told and variant.wants_wrong else None,
+        vocabulary=asked if isinstance(asked, Vocabulary) else None,
+        lexicon=asked if isinstance(asked, Lexicon) else None,
     )
 
 
-def trial_condition(recipe: Recipe, vocabulary: Vocabulary | None) -> Tensor | None:
-    """A condition for 4 samples, to try the players with: frames that came before, or labels."""
+def trial_condition(recipe: Recipe, asked: Vocabulary | Lexicon | None) -> Tensor | None:
+    """A condition for 4 samples, to try the players with: frames that came before, questions of one word, or labels."""
     data, n = recipe.data, 4
     if data.history:
         shape = (n, data.history * data.channels, data.image_size, data.image_size)
         return torch.from_numpy(randomness.stream(0, 0, "contract/history").uniform(-1, 1, shape).astype(np.float32))
-    return torch.eye(vocabulary.size)[torch.arange(n) % vocabulary.size] if vocabulary else None
+    if isinstance(asked, Lexicon):
+        return torch.arange(n)[:, None] % len(asked) * (torch.arange(asked.question) == 0)
+    return torch.eye(asked.size)[torch.arange(n) % asked.size] if asked else None
 
 
 def settle(recipe: Recipe, device: torch.device) -> Recipe:

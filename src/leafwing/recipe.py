@@ -32,9 +32,12 @@ from leafwing.core.config import (
     write_toml,
 )
 from leafwing.core.errors import BadConfig, LeafwingError, did_you_mean
+from leafwing.core.lexicon import Lexicon
+from leafwing.core.lexicon import stand_in as any_words
 from leafwing.core.registry import Registry
 from leafwing.core.schedules import long_rounds
-from leafwing.core.vocabulary import Vocabulary, stand_in
+from leafwing.core.vocabulary import Vocabulary
+from leafwing.core.vocabulary import stand_in as any_labels
 from leafwing.game import Variant
 from leafwing.networks import GIVEN, discriminators, generators
 from leafwing.networks.growing import GrowthSettings, check_growth
@@ -70,6 +73,17 @@ class DataSettings(Settings):
     """For films: spread of the noise on what is given, at most, so that G mends what it drew a little wrong."""
     drop_still: bool = True
     """For films: leave out the standstill at the beginning of an episode."""
+    reply_words: Annotated[int, Field(ge=0, le=1000)] = 0
+    """For questions and replies: most words of a reply, longer ones are left out; 0 for pictures."""
+    question_words: Annotated[int, Field(ge=1, le=1000)] = 16
+    """For replies: most words of a question."""
+    words: Annotated[int, Field(ge=2, le=1_000_000)] = 5000
+    """For replies: the most frequent words are known, one number stands for all others."""
+
+    @property
+    def kind(self) -> Literal["pictures", "films", "replies"]:
+        """What G makes."""
+        return "replies" if self.reply_words else "films" if self.history else "pictures"
 
 
 class TrainSettings(Settings):
@@ -253,30 +267,34 @@ class Recipe:
         more = max(0, (train.n_d_long or 0) - train.n_d)
         return step * train.n_d + more * long_rounds(step, train.n_d_long_first, train.n_d_long_every)
 
-    def build_variant(self, vocabulary: Vocabulary | None = None) -> Variant:
-        """The rules; ``vocabulary`` is what the data's labels are, a stand-in where they were not read."""
-        known = vocabulary or (self.stand_in() if self.data.condition else None)
-        variant: Variant = build("variant", self.variant, vocabulary=known)
+    def build_variant(self, asked: Vocabulary | Lexicon | None = None) -> Variant:
+        """The rules; ``asked`` is what the data's labels are, a stand-in where they were not read."""
+        known = asked or self.stand_in()
+        labels = known if isinstance(known, Vocabulary) else None
+        variant: Variant = build("variant", self.variant, vocabulary=labels)
         return variant
 
-    def stand_in(self) -> Vocabulary:
-        """As many numbers as z has, for trying players before the data was read."""
-        return stand_in(self.data.condition, self.build_prior().dim)
+    def stand_in(self) -> Vocabulary | Lexicon | None:
+        """For trying players before the data was read: labels as many as z has numbers, or as many words as allowed."""
+        data = self.data
+        if data.reply_words:
+            return any_words(data.words, data.question_words, data.reply_words)
+        return any_labels(data.condition, self.build_prior().dim) if data.condition else None
 
     def build_prior(self) -> latents.Prior:
         """The simple distribution of z."""
         prior: latents.Prior = build("prior", self.prior)
         return prior
 
-    def build_generator(self, vocabulary: Vocabulary | None = None) -> nn.Module:
-        """G, freshly initialised from torch's generator as it stands; asked nothing without a vocabulary."""
-        G: nn.Module = build("generator", self.generator, **self.facts(vocabulary))
+    def build_generator(self, asked: Vocabulary | Lexicon | None = None) -> nn.Module:
+        """G, freshly initialised from torch's generator as it stands; ``asked``: labels, or words; nothing without."""
+        G: nn.Module = build("generator", self.generator, **self.facts(asked))
         return G
 
-    def build_discriminator(self, vocabulary: Vocabulary | None = None) -> nn.Module:
+    def build_discriminator(self, asked: Vocabulary | Lexicon | None = None) -> nn.Module:
         """D, freshly initialised from torch's generator as it stands."""
-        facts = self.facts(vocabulary)
-        if not self.build_variant(vocabulary).d_sees_condition:
+        facts = self.facts(asked)
+        if not self.build_variant(asked).d_sees_condition:
             facts["condition_dim"] = 0
         D: nn.Module = build("discriminator", self.discriminator, **facts)
         return D
@@ -286,19 +304,20 @@ class Recipe:
         augment: Augment | None = build("augment", self.augment)
         return augment
 
-    def build_networks(self, vocabulary: Vocabulary | None = None) -> tuple[nn.Module, nn.Module]:
+    def build_networks(self, asked: Vocabulary | Lexicon | None = None) -> tuple[nn.Module, nn.Module]:
         """G and D, in this order."""
-        return self.build_generator(vocabulary), self.build_discriminator(vocabulary)
+        return self.build_generator(asked), self.build_discriminator(asked)
 
-    def facts(self, vocabulary: Vocabulary | None = None) -> dict[str, int]:
+    def facts(self, asked: Vocabulary | Lexicon | None = None) -> dict[str, Any]:
         """What networks are told beside their own settings."""
         return {
             "z_dim": self.build_prior().dim,
             "image_size": self.data.image_size,
             "channels": self.data.channels,
-            "condition_dim": vocabulary.size if vocabulary else 0,
+            "condition_dim": asked.size if isinstance(asked, Vocabulary) else 0,
             "history": self.data.history,
-            "outputs": self.build_variant(vocabulary).d_outputs,
+            "lexicon": asked if isinstance(asked, Lexicon) else None,
+            "outputs": self.build_variant(asked).d_outputs,
         }
 
     def check_long_rounds(self) -> None:
@@ -323,10 +342,10 @@ class Recipe:
         self.check_long_rounds()
         self.build_variant()
         self.build_augment()
-        self.check_history()
+        self.check_kind()
         if self.build_prior().dim > MAX_Z:
             raise BadConfig(f"prior.dim = {self.build_prior().dim} cannot be: z has at most {MAX_Z:,} numbers.")
-        asked = self.stand_in() if self.data.condition else None
+        asked = self.stand_in()
         if self.data.condition_drop and not self.data.condition:
             raise BadConfig("data.condition_drop hides labels, but data.condition names none: set it, e.g. to hair.")
         makers = ((self.generator, self.build_generator), (self.discriminator, self.build_discriminator))
@@ -340,19 +359,31 @@ class Recipe:
         if self.train.batch == 1 and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers):
             raise BadConfig("train.batch = 1 cannot be: BatchNorm needs at least 2 pictures a turn.")
 
-    def check_history(self) -> None:
-        """Networks for films want films, and others do not; a film has no labels."""
-        if self.data.history and self.data.condition:
+    def check_kind(self) -> None:
+        """Networks for films want films, those for replies replies, all others pictures; neither kind has labels."""
+        films, replies = bool(self.data.history), bool(self.data.reply_words)
+        if films and self.data.condition:
             raise BadConfig("data.history and data.condition cannot be together: give frames or labels.")
+        for name, value in {
+            "data.condition": self.data.condition,
+            "data.history": self.data.history,
+            "watch.measure_every": self.watch.measure_every,
+        }.items():
+            if replies and value:
+                raise BadConfig(f"data.reply_words and {name} cannot be together: {name} is about pictures.")
         for section in ("generator", "discriminator"):
-            part = getattr(self, section)
+            part: Part = getattr(self, section)
             if part.name.startswith(USER) or FILE in part.name:
                 continue
-            for_films = "history" in inspect.signature(REGISTRIES[section].get(part.name)).parameters
-            if for_films and not self.data.history:
+            wants = {*inspect.signature(REGISTRIES[section].get(part.name)).parameters}
+            if "history" in wants and not films and not (replies and "lexicon" in wants):
                 raise BadConfig(f"The {section} {part.name!r} is for films: set data.history, e.g. to 3.")
-            if self.data.history and not for_films:
+            if "lexicon" in wants and not replies and not (films and "history" in wants):
+                raise BadConfig(f"The {section} {part.name!r} is for replies: set data.reply_words, e.g. to 12.")
+            if films and "history" not in wants:
                 raise BadConfig(f"The {section} {part.name!r} does not look at frames before: use e.g. unet.")
+            if replies and "lexicon" not in wants:
+                raise BadConfig(f"The {section} {part.name!r} knows no words: use replies.")
 
 
 def example(section: str) -> str:

@@ -44,6 +44,7 @@ from leafwing.watch.console import TrainingBar
 from leafwing.watch.measuring import Measuring
 from leafwing.watch.meter import JsonLines, Meter, Sink, tensorboard
 from leafwing.watch.samples import Samples
+from leafwing.watch.sayings import Sayings
 from leafwing.watch.snapshots import Snapshots
 from leafwing.watch.soundness import Soundness
 
@@ -60,12 +61,14 @@ class Outcome:
         step: rounds played in all.
         stopped_by: the signal that asked to stop, or None when all rounds were played.
         leads: whether this process is the one that should say so; of several ranks, rank 0.
+        talks: whether the run answers questions instead of drawing pictures.
     """
 
     folder: Path
     step: int
     stopped_by: signal.Signals | None = None
     leads: bool = True
+    talks: bool = False
 
 
 def start(recipe: Recipe, folder: Path, device: str = "auto", given: Given = OURS) -> Outcome:
@@ -98,7 +101,7 @@ def table(recipe: Recipe, where: torch.device, given: Given, ranks: Ranks) -> tu
     """The data and the players, and all ranks ready to play: with the same recipe and the same pictures."""
     with ranks.node_leader_first("data"):
         store = read_store(recipe)
-    for remark in store.labels.remarks if store.labels and ranks.leads else ():
+    for remark in store.remarks if ranks.leads else ():
         say(remark)
     ranks.agree({"recipe": recipe.to_toml(), "data": store.fingerprint} | labels_of(store))
     connect(ranks)
@@ -151,7 +154,13 @@ def play(
             fit(training, watchers, stop=lambda: bool(stopped))
         finally:
             bar.close()
-    return Outcome(folder, training.step, stopped[0] if stopped and training.step < training.goal else None, leads)
+    return Outcome(
+        folder,
+        training.step,
+        stopped[0] if stopped and training.step < training.goal else None,
+        leads,
+        bool(training.lexicon),
+    )
 
 
 def watch(
@@ -161,7 +170,7 @@ def watch(
     where = next(training.players.G.parameters()).device
     replace_file(folder / RECIPE, recipe.to_toml().encode())
     replace_file(folder / "environment.json", json.dumps(environment(where), indent=2).encode())
-    alarms = Alarms(len(store)) if recipe.watch.alarms else None
+    alarms = Alarms(0 if training.lexicon else len(store)) if recipe.watch.alarms else None
     sinks: list[Sink] = [alarms.look] if alarms else []  # first: what it finds belongs into the row
     sinks += [JsonLines(folder / METRICS, training.step), bar.show]
     events = tensorboard(folder / "tensorboard")
@@ -189,7 +198,9 @@ def watch(
             export,
         ),
         *([Snapshots(folder / "snapshots")] if recipe.watch.snapshots else []),
-        Samples(folder / "samples", recipe.watch.samples),  # after the checkpoint: nothing may come before saving
+        Sayings(folder / "samples", training.lexicon, recipe.watch.samples)
+        if training.lexicon
+        else Samples(folder / "samples", recipe.watch.samples),  # after the checkpoint: nothing may come before saving
         *measuring(folder, recipe, store, training),
     ]
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from leafwing.core import randomness
+from leafwing.core.lexicon import Lexicon
 from leafwing.core.vocabulary import Vocabulary
 from leafwing.game import Batch, Players, Terms, Variant, play_round
 
@@ -49,7 +50,9 @@ class Training:
     wrong: Reals | None = None
     """What the reals are not, for variants that want it."""
     vocabulary: Vocabulary | None = None
-    """What the conditions mean."""
+    """What the conditions mean, where they are labels."""
+    lexicon: Lexicon | None = None
+    """The words, where conditions are questions and samples are replies."""
 
     def turns(self, step: int) -> range:
         """D's turns in that round, counted over the whole run: a pure function of the step."""

@@ -53,7 +53,7 @@ def ours(recipe: Recipe, device: torch.device) -> Play:
 def noise(recipe: Recipe) -> Store:
     """A store of random pictures, enough for two batches: their content does not matter to speed."""
     data, count = recipe.data, 2 * recipe.train.batch
-    if data.history:
+    if data.history or data.reply_words:
         return noise_for(recipe, count)
     store = Store(Path(), {"n": count, "size": data.image_size, "channels": data.channels}, reused=True)
     shape = (count, data.image_size, data.image_size, data.channels)

@@ -20,8 +20,8 @@ BATCH = 32
 
 
 def of_pictures() -> list[str]:
-    """The shipped recipes whose G draws single pictures, not what follows in a film."""
-    return [name for name in shipped() if not load_recipe(name, check=False).data.history]
+    """The shipped recipes whose G draws single pictures, not what follows in a film, nor replies."""
+    return [name for name in shipped() if load_recipe(name, check=False).data.kind == "pictures"]
 
 
 def reduced(name: str, settings: Sequence[str], seed: int) -> Recipe:
@@ -31,8 +31,8 @@ def reduced(name: str, settings: Sequence[str], seed: int) -> Recipe:
         BadConfig: no such recipe, or a setting that cannot be.
     """
     recipe = shortened(load_recipe(name, check=False), seed)
-    if recipe.data.history:
-        raise BadConfig(f"{name} is about films: this compares recipes that draw single pictures.")
+    if recipe.data.kind != "pictures":
+        raise BadConfig(f"{name} is about {recipe.data.kind}: this compares recipes that draw single pictures.")
     recipe = narrowed(recipe, NARROW, settings).override(settings)
     recipe.check()
     return recipe

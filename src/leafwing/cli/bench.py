@@ -310,10 +310,19 @@ def cores(threads: list[int] | None) -> list[int]:
 
 
 def shipped_unless(recipes: list[str] | None) -> list[str]:
-    """The recipes asked for, or all that are shipped."""
-    from leafwing.recipe import shipped
+    """The recipes asked for, or all shipped ones that draw pictures or films.
 
-    return recipes or list(shipped())
+    Raises:
+        BadConfig: one of those asked for does not.
+    """
+    from leafwing.core.errors import BadConfig
+    from leafwing.recipe import load_recipe, shipped
+
+    kinds = {name: load_recipe(name, check=False).data.kind for name in recipes or shipped()}
+    for name in recipes or []:
+        if kinds[name] == "replies":
+            raise BadConfig(f"{name} cannot be benched: it is for replies, and this is about pictures.")
+    return [name for name, kind in kinds.items() if kind != "replies"]
 
 
 def probe(threads: list[int], device: str) -> dict[int, Ceiling]:

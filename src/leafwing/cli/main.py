@@ -11,7 +11,7 @@ from types import FrameType
 from cyclopts import App, CycloptsError
 
 from leafwing._version import __version__
-from leafwing.cli import bench, data, demo, draw, evaluate, explore, faces, homework, predict, report, train, zoo
+from leafwing.cli import bench, chat, data, demo, draw, evaluate, explore, faces, homework, predict, report, train, zoo
 from leafwing.core.errors import LeafwingError
 
 app = App(
@@ -27,6 +27,7 @@ app.command(train.status)
 app.command(draw.sample)
 app.command(draw.interpolate)
 app.command(predict.predict)
+app.command(chat.chat)
 app.command(evaluate.evaluate)
 app.command(explore.app)
 app.command(report.report)

@@ -115,8 +115,13 @@ def report(outcome: Outcome) -> int:
     if outcome.stopped_by is not None:
         print(f"stopped and saved; go on with: leafwing resume {shlex.quote(str(outcome.folder))}")
         return 128 + outcome.stopped_by
+    folder = shlex.quote(str(outcome.folder))
+    if outcome.talks:
+        print(f"what it said: {outcome.folder / 'samples'}")
+        print(f"ask it by: leafwing chat {folder}")
+        return 0
     print(f"sheets and time-lapse: {outcome.folder / 'samples'}")
-    print(f"draw more with: leafwing sample {shlex.quote(str(outcome.folder))} --count 64 --seed 1 --out sheet.png")
+    print(f"draw more with: leafwing sample {folder} --count 64 --seed 1 --out sheet.png")
     return 0
 
 

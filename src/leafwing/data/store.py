@@ -79,6 +79,11 @@ class Store:
         lines = (self.folder / "bad_files.jsonl").read_text("utf-8").splitlines()
         return [BadFile(**json.loads(line)) for line in lines]
 
+    @property
+    def remarks(self) -> list[str]:
+        """Sentences that a person should read once, when a run starts."""
+        return self.labels.remarks if self.labels else []
+
     def __len__(self) -> int:
         """How many pictures there are."""
         return int(self.meta["n"])

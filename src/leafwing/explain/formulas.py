@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from leafwing import losses
 from leafwing.core.errors import LeafwingError
 from leafwing.core.randomness import stream
+from leafwing.core.vocabulary import Vocabulary
 from leafwing.explain.words import plain
 from leafwing.game import Batch, Terms, Variant
 from leafwing.losses import penalties
@@ -75,7 +76,8 @@ def formulas_of(recipe: Recipe) -> tuple[tuple[str, ...], tuple[Formula, ...], t
 
 def played(recipe: Recipe) -> tuple[tuple[str, ...], tuple[Formula, ...], tuple[str, ...], tuple[Formula, ...]]:
     """Play the recipe's rules once, with the smallest D on 4 pictures, and listen which losses they call."""
-    vocabulary = recipe.stand_in() if recipe.data.condition else None
+    stand_in = recipe.stand_in()
+    vocabulary = stand_in if isinstance(stand_in, Vocabulary) else None
     rules: Variant = recipe.build_variant(vocabulary)
     rules.set_schedule(0)
     pictures = torch.linspace(-1, 1, 4 * 4).reshape(4, 1, 2, 2)

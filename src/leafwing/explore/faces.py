@@ -103,6 +103,8 @@ def look(
         BadData, BadRun: the subject or the cascade cannot be read.
     """
     G = load_generator(Path(subject), device) if is_generator(Path(subject)) else None
+    if G:
+        G.knows(())  # how to draw pictures
     _check(count, subject, G, broken, middle)
     detector = read_cascade(Path(cascade)) if cascade is not None else None
     pictures = _samples(G, count, seed) if G else _pictures(subject, count, seed)

@@ -116,6 +116,8 @@ def look(run: Path, data: str | None = None, device: str = "auto", given: Given 
         BadRun: no run there.
     """
     recipe = read_recipe(run)
+    if recipe.data.reply_words:
+        raise BadConfig(f"{run} answers questions and draws no pictures: ask it by `leafwing chat {run}`.")
     if data is not None:
         recipe = Recipe.from_dict(recipe.as_dict() | {"data": recipe.data.model_dump() | {"source": data}})
     return Look(run, recipe, choose_device(device), given, data)

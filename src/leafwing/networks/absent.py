@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from leafwing.core.lexicon import Lexicon
 from leafwing.networks import discriminators
 
 
@@ -15,12 +16,13 @@ class Absent(nn.Module):
     Args:
         outputs: numbers a picture.
         history: frames given, not looked at.
+        lexicon: words known, not looked at either.
 
     Shape:
         ``[n, ...] -> [n]``, or ``[n, outputs]`` if outputs > 1.
     """
 
-    def __init__(self, outputs: int = 1, history: int = 0) -> None:
+    def __init__(self, outputs: int = 1, history: int = 0, lexicon: Lexicon | None = None) -> None:
         super().__init__()
         self.verdict = nn.Parameter(torch.zeros(outputs))
 
