@@ -72,7 +72,7 @@ class Walk:
         vanished: share with none.
         ghosts_right: share of frames with one ghost of each colour; else one changed, split or vanished.
         one_hero_last: `one_hero` of the last frames alone.
-        sharpness: variance of the Laplacian over that of true frames.
+        sharpness: variance of the Laplacian over that of true episodes at the same steps.
     """
 
     steps: int
@@ -209,7 +209,7 @@ def walk_on(G: Generator, episodes: list[list[State]], steps: int, seed: int) ->
         heroes.append([reading.count(frame, maze.HERO, layout) for frame in film])
         ghosts += [all(reading.count(frame, c, layout) == 1 for c in maze.GHOSTS) for frame in film]
     counts = np.array(heroes)
-    true = np.stack([maze.draw(state) for episode in episodes for state in episode[:: maze.LENGTH // 4]])
+    true = np.stack([maze.draw(state) for episode in episodes for state in episode[history : history + steps : 4]])
     return Walk(
         steps=steps,
         walks=len(episodes),

@@ -49,8 +49,9 @@ def energy_score(fake: Tensor, real: Tensor, many: int) -> Scalar:
     r"""$E\|\tilde x_j - x\|_2/\sqrt d - \tfrac12 E\|\tilde x_i - \tilde x_j\|_2/\sqrt d$: near the truth, far apart.
 
     Smallest, over all distributions of answers, for the true one alone: with the half, going apart is worth as much as
-    it costs where the future is open, and worth nothing where it is not. Source: Gneiting & Raftery 2007, Eq. 21
-    (strictly proper for the Euclidean norm); the mean over i and j leaves out i = j.
+    it costs where the future is open, and worth nothing where it is not. The mean over i and j leaves out i = j.
+
+    Source: Gneiting & Raftery 2007, "Strictly proper scoring rules, prediction, and estimation", the energy score.
 
     Args:
         fake: answers, k in a row to each question, k at least 2.

@@ -1,8 +1,8 @@
 """Frames of `world:maze` read back into states, and whether one follows from another by the rules of the game.
 
-Every pixel is first given the nearest of the world's seven colours. A frame is *legal* when it is then, pixel for
-pixel, one of the possible next frames; nothing is forgiven. How many heroes there are is asked more mildly, of the
-unrounded frame: a hero split in two faint halves counts as two, a faded one as none.
+Every pixel is first given the nearest of the world's seven colours, if one is near. A frame is *legal* when it is
+then, pixel for pixel, one of the possible next frames; nothing is forgiven. How many heroes there are is asked more
+mildly, of the unrounded frame: a hero split in two faint halves counts as two, a faded one as none.
 """
 
 from __future__ import annotations
@@ -19,10 +19,17 @@ SEEN = 0.4
 """A sprite is seen where its pixels are on average at least so near to its colour: 1 its colour, 0 the ground."""
 
 
+NEAR = 64
+"""Euclidean distance in levels of 255 up to which a pixel is taken for a colour; a third of a hero is 112 off."""
+NONE = (255, 0, 255)
+"""What becomes of a pixel that is near to no colour."""
+
+
 def rounded(frame: Frame) -> Frame:
-    """Each pixel as the nearest colour of the world, uint8 [40, 40, 3]."""
+    """Each pixel as the nearest colour of the world, or as none, uint8 [40, 40, 3]."""
     apart = np.square(frame[:, :, None].astype(np.int32) - maze.PALETTE.astype(np.int32)).sum(3)
     exact: Frame = maze.PALETTE[apart.argmin(2)]
+    exact[apart.min(2) > NEAR**2] = NONE
     return exact
 
 
@@ -35,7 +42,7 @@ def follows(before: State, frame: Frame) -> State | None:
 def read(frame: Frame, like: State) -> State | None:
     """The state a frame shows, in the layout and with the hidden dots of ``like``; None unless it is one exactly."""
     seen = rounded(frame)
-    hero = _hero(seen, like.layout)
+    hero = _hero(seen, like)
     ghosts = tuple(_ghost(seen, colour) for colour in maze.GHOSTS)
     if hero is None or None in ghosts:
         return None
@@ -50,13 +57,18 @@ def read(frame: Frame, like: State) -> State | None:
     return state if np.array_equal(maze.draw(state), seen) else None
 
 
-def _hero(seen: Frame, layout: int) -> tuple[Place, int] | None:
+def _hero(seen: Frame, like: State) -> tuple[Place, int] | None:
+    """Where he is and looks; between two cells, where his mouth is closed, he looks away from where he was before."""
     is_hero = (seen == maze.HERO).all(2)
-    for place in places(layout):
+    for place in places(like.layout):
         there = is_hero[maze.spot(place)]
-        for heading in range(4):
-            if np.array_equal(there, maze.hero_mask(place, heading)):
-                return place, heading
+        fitting = [way for way in range(4) if np.array_equal(there, maze.hero_mask(place, way))]
+        if len(fitting) == 1:
+            return place, fitting[0]
+        if fitting:
+            axis = 0 if place[0] % 2 else 1
+            went = place[axis] - like.hero[axis] or sum(maze.MOVES[like.heading])
+            return place, maze.MOVES.index((int(np.sign(went)), 0) if axis == 0 else (0, int(np.sign(went))))
     return None
 
 

@@ -1,6 +1,6 @@
 """The multi-scale predictor of Mathieu et al., and a judge at every scale.
 
-Source: Mathieu, Couprie & LeCun 2015, arXiv:1511.05440, Sec. 3.1 and Eq. 1: each scale corrects the enlarged prediction
+Source: Mathieu, Couprie & LeCun 2015, arXiv:1511.05440, Sec. 3.1: each scale corrects the enlarged prediction
 of the coarser one. Maps and kernels as in the program by dyelax (Adversarial_Video_Generation), which differs from the
 paper by predicting the frame itself (``residual = false``), by no z and by a D that does not see the past. z added at
 each level: Mathieu's own program. Here D's four scores are averaged, and judge the one frame that G gives, made

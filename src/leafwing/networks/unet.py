@@ -127,9 +127,9 @@ class FrameUNet(nn.Module):
         self.down = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise(widths))
         self.before = nn.ModuleList(Level(w, 0, enters) for w in widths[:-1])
         self.after = nn.ModuleList(Level(w, z_dim, enters) for w in widths)
-        self.up = nn.ModuleList(nn.Conv2d(b, a, 3, padding=1) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
         ways = history + 4 * len(self.moves)
-        self.out = nn.Conv2d(width, (channels + ways) * fold**2, 3, padding=1)
+        self.out = nn.Conv2d(width, (channels + ways) * fold**2, 1)
         self.unfold = nn.PixelShuffle(fold)
         lively(self)
         for level in [*self.before, *self.after]:

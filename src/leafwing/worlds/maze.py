@@ -39,8 +39,8 @@ EYES = (255, 255, 255)
 PALETTE = np.array([GROUND, WALL, HERO, DOT, *GHOSTS, EYES], np.uint8)
 
 GATES: tuple[Place, ...] = ((2, 1), (3, 2), (2, 3), (1, 2))
-"""Cells between the outer ring and the middle; a layout closes none, one or two of them."""
-LAYOUTS: tuple[frozenset[Place], ...] = tuple(frozenset(some) for n in range(3) for some in combinations(GATES, n))
+"""Cells between the outer ring and the middle; a layout closes none or one of them."""
+LAYOUTS: tuple[frozenset[Place], ...] = tuple(frozenset(some) for n in range(2) for some in combinations(GATES, n))
 BLOCKS = frozenset({(1, 1), (3, 1), (1, 3), (3, 3)})
 RING: tuple[Place, ...] = tuple(
     [(x, 0) for x in range(8)]
@@ -53,7 +53,7 @@ STRAIGHT, TURN = 2.0, 1.0
 """Odds of going straight on and of each turn, where there is a choice."""
 
 OPEN_MOUTH = (".####.", "######", "###...", "###...", "######", ".####.")
-SMALL_MOUTH = (".####.", "######", "####..", "####..", "######", ".####.")
+CLOSED_MOUTH = (".####.", "######", "######", "######", "######", ".####.")
 GHOST = (".####.", "######", "#o##o#", "######", "######", "#.##.#")
 
 
@@ -139,9 +139,9 @@ def mask(rows: tuple[str, ...], ink: str, turn: int = 0) -> NDArray[np.bool_]:
 
 
 def hero_mask(place: Place, heading: int) -> NDArray[np.bool_]:
-    """The hero's body: his mouth wide in a cell's middle, small between two."""
+    """The hero's body: his mouth open in a cell's middle, the way he came, and closed between two."""
     between = place[0] % 2 or place[1] % 2
-    return mask(SMALL_MOUTH if between else OPEN_MOUTH, "#", heading - 1)
+    return mask(CLOSED_MOUTH if between else OPEN_MOUTH, "#", heading - 1)
 
 
 def spot(place: Place) -> tuple[slice, slice]:

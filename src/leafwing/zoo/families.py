@@ -91,6 +91,7 @@ FAMILIES = (
         r"gradient (penalty|norm|regular)|dragan|lipschitz|jacobian",
         ("dragan", "faces"),
     ),
+    Family("the next frame of a film", r"\bvideo|future|next frame|frame prediction", ("video-gan",)),
     Family("convolutional players", r"convolutional|dcgan", ("dcgan",)),
     Family("faces", r"\bfac(e|es|ial)\b|portrait|celebrit", ("faces",)),
     Family(
@@ -103,7 +104,7 @@ GAPS = {
     r"\btexts?\b|textual|\btextgan|language|dialog|conversation|caption|paragraph|stor(y|ies)|sentence|\bsequences?\b|word2?vec|\bseq"
     r"|\breviews?\b|translation system|machine translation|\bdiscrete\b": "words or sequences",
     r"speech|music|audio|\bvoice|singing|speaker": "sound",
-    r"video|\bmotion|temporal|\bframes?\b|future|time-lapse|trajector|talking": "films or time",
+    r"\bmotion|temporal|time-lapse|trajector|talking|video": "whole films at once",
     r"\b3d|three-dimensional|point cloud|voxel|volumetric|\bdepth": "things in three dimensions",
     r"image-to-image|image translation|cycle-?consisten|cycle-?gan|unpaired|domain (mapping|translation)|style transfer"
     r"|super.resolution|deblur|dehaz|denois|inpaint|completion|restor|coloriz|enhanc|editing|manipulat|\bsketch"

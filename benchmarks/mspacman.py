@@ -1,0 +1,103 @@
+"""Real Ms. Pac-Man: supervised network and generator on 32x32 patches, judged on whole frames of unseen episodes.
+
+    python benchmarks/mspacman.py FOLDER --out runs/mspacman --rounds 1500
+
+FOLDER holds one .npz an episode, with ``frames`` [t, 210, 160, 3]; the last two are held out. Nothing of it is kept but
+numbers. Every network walks on by itself for 16 steps from several moments; the supervised one has one answer, the
+generator eight.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from leafwing import api
+from leafwing.core.progress import say
+from leafwing.data.films import open_films
+from leafwing.explore.predict import Futures, predict
+from leafwing.measure import video
+
+COLOURS = {
+    "hero": (210, 164, 74),
+    "red ghost": (200, 72, 72),
+    "pink ghost": (198, 89, 179),
+    "cyan ghost": (84, 184, 153),
+    "orange ghost": (180, 122, 48),
+}
+PATCHES = ["data.image_size=32", "data.history=4", "data.history_noise=0.02", "generator.moves=[1,2,4]"]
+STEPS, HELD_OUT = (1, 5, 16), 2
+
+
+def split(folder: Path, out: Path) -> tuple[Path, list[Path]]:
+    """A folder of links to the episodes to learn from, and those held out."""
+    files = sorted(folder.glob("*.npz"))
+    if len(files) <= HELD_OUT:
+        raise SystemExit(f"{folder} holds {len(files)} episodes: more than {HELD_OUT} are needed.")
+    train = out / "films"
+    train.mkdir(parents=True, exist_ok=True)
+    for file in files[:-HELD_OUT]:
+        link = train / file.name
+        if not link.exists():
+            link.symlink_to(file.resolve())
+    return train, files[-HELD_OUT:]
+
+
+def judged(run: Path, episodes: list[Path], moments: int) -> dict[str, float]:
+    """Means over moments of unseen episodes."""
+    G, rows = api.load(run), []
+    samples = 8 if G.prior.dim else 1
+    for path in episodes:
+        films = open_films(path)
+        starts = np.linspace(films.still[0], films.lengths[0] - 4 - max(STEPS) - 1, moments).astype(int)
+        for start in starts:
+            rows.append(row(predict(G, str(path), max(STEPS), samples, seed=0, start=int(start))))
+    return {key: float(np.mean([one[key] for one in rows])) for key in rows[0]}
+
+
+def row(futures: Futures) -> dict[str, float]:
+    """Of one moment: quality after so many steps, best of the samples over so many steps, sprites that are right."""
+    found: dict[str, float] = {}
+    for step in STEPS:
+        true, drawn = futures.truth[:step], futures.drawn[:, :step]
+        found[f"PSNR best of {len(drawn)}, {step} steps"] = video.best_of(list(drawn), true)
+        found[f"PSNR step {step}"] = float(np.mean([video.psnr(some[-1:], true[-1:]) for some in drawn]))
+        found[f"SSIM step {step}"] = float(np.mean([video.ssim(some[-1:], true[-1:]) for some in drawn]))
+        found[f"sharpness step {step}"] = float(
+            np.mean([video.sharp(s[-1:]) for s in drawn]) / video.sharp(true[-1:])[0]
+        )
+        found[f"sharpness difference step {step}"] = float(
+            np.mean([video.sharpness_difference(s[-1:], true[-1:]) for s in drawn])
+        )
+    last = len(futures.truth) - 1
+    for name, colour in COLOURS.items():
+        real = video.sprites(futures.truth[last], colour)
+        counts = [video.sprites(some[last], colour) for some in futures.drawn]
+        found[f"{name}: sprites off, step {last + 1}"] = float(np.mean(np.abs(np.array(counts) - real)))
+    return found
+
+
+def main() -> None:
+    """Train what is not there yet, judge both, print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("runs/mspacman"))
+    parser.add_argument("--rounds", type=int, default=1500)
+    parser.add_argument("--moments", type=int, default=8, help="of each unseen episode")
+    args = parser.parse_args()
+    films, unseen = split(args.folder, args.out)
+    found = {}
+    for name in ("video-supervised", "video-gan"):
+        run = args.out / name
+        if not (run / "generator").is_dir():
+            api.train(films, name, out=run, steps=args.rounds, settings=[*PATCHES, "data.count=100000"])
+        say(f"judging {name}")
+        found[name] = judged(run, unseen, args.moments)
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
