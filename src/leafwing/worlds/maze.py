@@ -185,7 +185,7 @@ class Maze:
     """
 
     name = "maze"
-    version = 1
+    version = 2
     channels = 3
     min_size = SIDE
 
