@@ -368,6 +368,7 @@ class Recipe:
             "data.condition": self.data.condition,
             "data.history": self.data.history,
             "watch.measure_every": self.watch.measure_every,
+            "augment.name": self.augment.name != "none",
         }.items():
             if replies and value:
                 raise BadConfig(f"data.reply_words and {name} cannot be together: {name} is about pictures.")
