@@ -31,6 +31,8 @@ class ACGAN(Reader):
 
     Args:
         d_weight: of D's L_C; 1 in the paper.
+        d_on_fakes: of the part of it that is on fakes; 1 in the paper. At 0 D learns classes from reals alone, so that
+            G cannot agree with D on signs of its own.
         g_weight: of G's L_C; 1 in the paper.
         r1_gamma: weight of the R1 penalty on the slope of D's score at reals; 0 for none, as in the paper.
         r1_every: rounds between penalties, each then weighted so many times.
@@ -42,6 +44,7 @@ class ACGAN(Reader):
     def __init__(
         self,
         d_weight: Weight = 1.0,
+        d_on_fakes: Weight = 1.0,
         g_weight: Weight = 1.0,
         r1_gamma: Weight = 0.0,
         r1_every: Annotated[int, Field(ge=1)] = 1,
@@ -50,14 +53,15 @@ class ACGAN(Reader):
         if vocabulary is None:
             raise ValueError("it needs labels to learn from: set data.condition, e.g. to hair or folder")
         super().__init__(vocabulary.size, r1_gamma, r1_every)
-        self.d_weight, self.g_weight, self.vocabulary = d_weight, g_weight, vocabulary
+        self.d_weight, self.d_on_fakes, self.g_weight, self.vocabulary = d_weight, d_on_fakes, g_weight, vocabulary
 
     def d_terms(self, D: nn.Module, real: Batch, fake: Batch, step: int) -> tuple[Terms, Tensor, Tensor]:
         """Minus L_S, minus L_C on both kinds, and R1."""
         on_real, on_fake = judge(D, Batch(real.pictures)), judge(D, Batch(fake.pictures))
         found = self.d_loss(on_real, on_fake)
         found["class_real"] = self.d_weight * self.misread(on_real, real.condition)
-        found["class_fake"] = self.d_weight * self.misread(on_fake, fake.condition)
+        if self.d_on_fakes:
+            found["class_fake"] = self.d_weight * self.d_on_fakes * self.misread(on_fake, fake.condition)
         return found | self.penalties(lambda p: judge(D, Batch(p)), real, fake, step), on_real, on_fake
 
     def g_terms(self, D: nn.Module, real: Batch, fake: Batch) -> Terms:
