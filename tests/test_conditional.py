@@ -117,6 +117,9 @@ def test_acgan_reads_classes_by_cross_entropy_and_numbers_by_squares():
     batch = Batch(torch.zeros(2, 1), condition)
     terms, _, _ = rules.d_terms(Constant(), batch, batch, 0)
     assert float(terms["class_real"]) == pytest.approx(2 * float(rules.misread(verdicts, condition)))
+    assert float(terms["class_fake"]) == float(terms["class_real"])
+    alone = ACGAN(d_on_fakes=0.0, vocabulary=two()).d_terms(Constant(), batch, batch, 0)[0]
+    assert "class_fake" not in alone, "D learns classes from reals alone"
     assert float(rules.g_terms(Constant(), batch, batch)["class"]) == pytest.approx(float(terms["class_real"]) / 4)
     better = verdicts.clone()
     better[0, 3] += 1
