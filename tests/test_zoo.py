@@ -72,6 +72,7 @@ def test_alpha_gan_carries_its_naming_note(name, capsys):
     """R29."""
     out = out_of(capsys, "show", name)
     assert all(word in out for word in ("Greek", "AEGAN", "AGAN", "1706.04987"))
+    assert out.count("Greek") == 1
 
 
 def test_names_are_listed_from_a_to_z(capsys):

@@ -120,9 +120,8 @@ def show_recipe(name: str, asked: str, known: list[Name], toml: bool, json_outpu
         print(f"The recipe {name} is the one that is marked:\n")
     elif known:
         print(f"{line(known[0])}\n")
-    for one in known:
-        if one.id in NOTES:
-            print(f"{one.name}: {NOTES[one.id]}\n")
+        if known[0].id in NOTES:
+            print(f"{known[0].name}: {NOTES[known[0].id]}\n")
     return print(as_text(told))
 
 
