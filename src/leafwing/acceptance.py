@@ -28,7 +28,7 @@ from leafwing.recipe import Recipe, load_recipe
 from leafwing.training import Training
 from leafwing.zoo import shipped
 
-SIDE, PICTURES, ROUNDS = 16, 32, 4
+SIDE, PICTURES, ROUNDS = 16, 32, 2
 """Side of the pictures that are played with, how many there are, and rounds of the run that is stopped and resumed."""
 BATCH = 8
 NARROW = {"width": 8, "most": 16, "hidden": 16, "units": 16, "blocks": 1, "dim": 8, "depth": 1}
