@@ -12,6 +12,7 @@ from PIL import Image
 from torch import nn
 
 from leafwing import api
+from leafwing.cli.main import run as command
 from leafwing.core.errors import BadConfig, BadData, BadNetwork, BadRun, LeafwingError
 from leafwing.core.pictures import read_film, save_gif, save_mp4, to_uint8
 from leafwing.data.films import Films, open_films, standstill
@@ -380,6 +381,18 @@ def test_roll_outs_go_on_from_their_own_frames(run, tmp_path):
         assert len(read_film(tmp_path / name)) == size
     api.predict(run, "world:maze", tmp_path / "f.png", steps=5, samples=2)
     assert (tmp_path / "f.png").stat().st_size > 0
+
+
+def test_the_command_says_how_to_go_on_and_predicts(tmp_path, monkeypatch, capsys):
+    """`leafwing train`, then the line it prints: R13 on the command line."""
+    monkeypatch.chdir(tmp_path)
+    np.savez("FRAMES", frames=Maze(0).film(0)[:30])
+    line = ["train", "FRAMES.npz", "--recipe", "video-gan", "--out", "mine", "--steps", "2", "--batch", "4", "--set"]
+    assert command([*line, *SMALL, "discriminator.width=4"]) == 0
+    said = capsys.readouterr().out.splitlines()[-1].split("leafwing ")[1].replace("FRAMES", "FRAMES.npz")
+    assert command([*said.replace("64", "4").split(), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["frames"] == 4
+    assert len(read_film("futures.gif")) == 7
 
 
 def test_predictions_beyond_the_end_have_no_truth(run, tmp_path):

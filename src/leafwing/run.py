@@ -62,6 +62,7 @@ class Outcome:
         stopped_by: the signal that asked to stop, or None when all rounds were played.
         leads: whether this process is the one that should say so; of several ranks, rank 0.
         talks: whether the run answers questions instead of drawing pictures.
+        foresees: whether it draws what comes next.
     """
 
     folder: Path
@@ -69,6 +70,7 @@ class Outcome:
     stopped_by: signal.Signals | None = None
     leads: bool = True
     talks: bool = False
+    foresees: bool = False
 
 
 def start(recipe: Recipe, folder: Path, device: str = "auto", given: Given = OURS) -> Outcome:
@@ -160,6 +162,7 @@ def play(
         stopped[0] if stopped and training.step < training.goal else None,
         leads,
         bool(training.lexicon),
+        recipe.data.history > 0,
     )
 
 

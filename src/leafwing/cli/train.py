@@ -121,6 +121,9 @@ def report(outcome: Outcome) -> int:
         print(f"ask it by: leafwing chat {folder}")
         return 0
     print(f"sheets and time-lapse: {outcome.folder / 'samples'}")
+    if outcome.foresees:
+        print(f"let it go on by: leafwing predict {folder} FRAMES --steps 64 --samples 8 --out futures.gif")
+        return 0
     print(f"draw more with: leafwing sample {folder} --count 64 --seed 1 --out sheet.png")
     return 0
 
