@@ -18,6 +18,7 @@ from leafwing.latents import Normal
 from leafwing.losses.penalties import zero_centred
 from leafwing.recipe import load_recipe
 from leafwing.variants.gan import GAN
+from leafwing.variants.hinge import Hinge
 
 # ---- work ----
 
@@ -136,8 +137,9 @@ def test_the_first_losses_are_ours():
         GAN(judge="regression", g_objective="score"),
         GAN(r1_gamma=5.0, r1_every=2),
         Pairing(),
+        Hinge(orthogonal=0.1),
     ],
-    ids=["classes", "softmax", "regression", "lazy R1", "pairs, R1, R2"],
+    ids=["classes", "softmax", "regression", "lazy R1", "pairs, R1, R2", "orthogonal G"],
 )
 def test_rounds_of_any_variant_are_ours(variant, share):
     """Four rounds from the same weights, z and reals end with the same two networks."""
@@ -159,7 +161,8 @@ def test_rounds_of_any_variant_are_ours(variant, share):
         assert ("D/r1" in log) == (plain.gammas(variant, step)[0] > 0)
         terms = (log.get(f"D/{name}", 0.0) for name in ("adversarial", "r1", "r2"))
         assert loss_D == pytest.approx(float(sum(terms)), rel=1e-5)
-        assert loss_G == pytest.approx(float(log["G/adversarial"]), rel=1e-5)
+        terms = (log.get(f"G/{name}", 0.0) for name in ("adversarial", "orthogonal"))
+        assert loss_G == pytest.approx(float(sum(terms)), rel=1e-5)
     ours, plains = [*mine.G.parameters(), *mine.D.parameters()], [*theirs.G.parameters(), *theirs.D.parameters()]
     for a, b in zip(ours, plains, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
