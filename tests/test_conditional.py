@@ -257,7 +257,7 @@ def test_the_faces_of_a_conditional_generator_are_looked_at(trained, capsys):
 
 def test_whether_it_draws_what_was_asked_is_evaluated(trained, tmp_path, capsys, monkeypatch):
     """Issue 4, item 2: a classifier taught by half of the data, tried on the other half and on samples."""
-    assert run(["evaluate", str(trained), "--data", "world:faces", "--count", "1000", "--features", "faces", "--json",
+    assert run(["evaluate", str(trained), "--data", "world:faces", "--count", "400", "--features", "faces", "--json",
                 "--metrics", "accuracy"]) == 0  # fmt: skip
     found = json.loads(capsys.readouterr().out)["measures"]
     assert set(found) == {"accuracy[faces] hair", "accuracy[faces] eyes"}

@@ -102,11 +102,13 @@ def evaluate(
     name = network or features.default_for(source)
     with counting("downloading") if download else nullcontext() as loaded:
         net = features.load(name, where, resizer=resizer, download=download, progress=loaded)
+    names = panel.chosen(metrics, net, G is not None, can_be_asked(G))
     shape = shape_of(G, subject, source, image_size, channels)
     theirs = from_data(source, shape, count, seed, recipe_of(G).data.count if G and not data else None)
     ours = from_generator(G, subject, shape, count or theirs.n, seed) if G else from_data(subject, shape, count, seed)
     told = told_of(G, ours, theirs)
-    names = panel.chosen(metrics, net, G is not None, told is not None)
+    if told is None:  # only now is it known that the data has no such labels
+        names = panel.chosen(metrics, net, G is not None)
     if channels is None:
         check_colours(ours, theirs)
     if metrics is None and min(ours.n, theirs.n) < frechet.enough_to_extrapolate(net.dim):
@@ -137,9 +139,14 @@ def measured(board: Panel, names: Iterable[str]) -> dict[str, Line]:
     return lines
 
 
+def can_be_asked(G: Generator | None) -> bool:
+    """Whether there is a generator that knows classes."""
+    return G is not None and G.vocabulary is not None and any(one.classes for one in G.vocabulary.attributes)
+
+
 def told_of(G: Generator | None, ours: Pictures, theirs: Pictures) -> panel.Told | None:
     """What was asked of the samples and is known of the data, if G can be asked for classes that the data has."""
-    if G is None or G.vocabulary is None or not any(attribute.classes for attribute in G.vocabulary.attributes):
+    if G is None or G.vocabulary is None or not can_be_asked(G):
         return None
     asked, known = (side.labels(G.vocabulary) for side in (ours, theirs))
     return None if asked is None or known is None else panel.Told(G.vocabulary, asked, known)

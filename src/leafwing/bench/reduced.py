@@ -45,8 +45,8 @@ def narrowed(recipe: Recipe, most: Mapping[str, int], settings: Sequence[str] = 
             value = getattr(getattr(recipe, player).options, setting, None)
             if not isinstance(value, int) or value <= limit:
                 continue
-            narrower = recipe.override([f"{player}.{setting}={limit}"])
             try:
+                narrower = recipe.override([f"{player}.{setting}={limit}"])
                 narrower.override(settings).check()
             except LeafwingError:
                 continue
