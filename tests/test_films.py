@@ -351,6 +351,18 @@ def test_a_run_writes_moments_with_their_futures(run):
     assert np.array_equal(pixels[44:84, 44:84], windows.cut(0)[2, -1])
 
 
+@pytest.mark.parametrize("network", ["unet", "multiscale"])
+def test_r18_patches_are_learnt_from_and_whole_frames_drawn_in_pieces_of_a_batch(network, tmp_path):
+    """32x32 patches of 40x40 frames, in micro-batches; the same weights walk on in the whole frame."""
+    names = [f"{who}.{key}" for who in ("generator", "discriminator") for key in (f"name={network}", "width=4")]
+    wishes = [*names, *SMALL[1:], "data.image_size=32", "train.microbatch=2"]
+    api.train(None, "video-gan", out=tmp_path / "p", steps=2, batch=4, settings=wishes, device="cpu")
+    found = api.predict(tmp_path / "p", "world:maze", tmp_path / "p.png", steps=2, samples=2)
+    assert found["frames"] == 2
+    G = api.load(tmp_path / "p", device="cpu")
+    assert G(torch.zeros(1, 4), torch.zeros(1, 9, 40, 40)).shape == (1, 3, 40, 40)
+
+
 def test_r16_the_supervised_baseline_is_a_command_and_uses_no_judge(tmp_path):
     api.train(None, "video-supervised", out=tmp_path / "s", steps=4, batch=4, settings=SMALL, device="cpu")
     rows = [json.loads(line) for line in (tmp_path / "s" / "metrics.jsonl").read_text().splitlines()]
@@ -437,6 +449,9 @@ def test_generators_of_pictures_do_not_predict_and_those_of_frames_do_not_sample
         ("video-gan", "generator.name=dcgan", "'dcgan' does not look at frames before"),
         ("dcgan", "data.history=2", "'dcgan' does not look at frames before"),
         ("video-gan", "variant.many=1", "variant.many"),
+        ("video-gan", "train.microbatch=3", "multiple of 2"),
+        ("video-gan", "augment.name=diffaugment", "cannot be together"),
+        ("dcgan", "variant.name=video", "set data.history"),
     ],
 )
 def test_recipes_that_cannot_be(recipe, wish, words):

@@ -343,6 +343,7 @@ class Recipe:
         self.build_variant()
         self.build_augment()
         self.check_kind()
+        self.check_answers()
         if self.build_prior().dim > MAX_Z:
             raise BadConfig(f"prior.dim = {self.build_prior().dim} cannot be: z has at most {MAX_Z:,} numbers.")
         asked = self.stand_in()
@@ -359,11 +360,24 @@ class Recipe:
         if self.train.batch == 1 and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers):
             raise BadConfig("train.batch = 1 cannot be: BatchNorm needs at least 2 pictures a turn.")
 
+    def check_answers(self) -> None:
+        """A variant that compares several answers to one question needs questions, and them together."""
+        many = self.build_variant().many
+        if many > 1 and not self.data.history:
+            raise BadConfig(
+                f"The variant {self.variant.name!r} compares answers to one past: set data.history, e.g. to 3."
+            )
+        pieces = self.train.microbatch
+        if pieces is not None and pieces % many:
+            raise BadConfig(f"train.microbatch = {pieces} cannot be: this game wants a multiple of {many}.")
+
     def check_kind(self) -> None:
         """Networks for films want films, those for replies replies, all others pictures; neither kind has labels."""
         films, replies = bool(self.data.history), bool(self.data.reply_words)
         if films and self.data.condition:
             raise BadConfig("data.history and data.condition cannot be together: give frames or labels.")
+        if films and self.augment.name != "none":
+            raise BadConfig("data.history and augment.name cannot be together: the past would not be changed alike.")
         for name, value in {
             "data.condition": self.data.condition,
             "data.history": self.data.history,
