@@ -3,7 +3,7 @@
     python benchmarks/few_pictures.py [--pictures 200] [--rounds 2000] [--batch 16] [--seeds 1]
 
 The recipe `faces` at 32x32 on the first so many drawn faces, plain and with either augmentation, all else equal.
-Printed: kernel distance (x 1,000), precision and recall of 2,000 samples of the averaged generator beside 3,000 faces
+Printed: kernel distance, precision and recall of 2,000 samples of the averaged generator beside 2,000 faces
 (features `faces`; the few are among them), D's accuracies on what it saw, ADA's last p, seconds of training.
 """
 
