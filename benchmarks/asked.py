@@ -64,7 +64,10 @@ def main() -> None:
     torch.set_grad_enabled(False)
     G, world = leafwing.load(options.run), Faces(options.seed + 1)
     side = int(G.card["recipe"]["data"]["image_size"])
+    known = [kind["name"] for kind in G.card["asked"]["attributes"]]
     for attribute, other in (("hair", "eyes"), ("eyes", "hair")):
+        if attribute not in known:
+            continue
         true = true_faces(world, attribute, options.each, side)
         rows = []
         print(f"{attribute:10}{'n':>6}{'as asked':>10}{'(true)':>8}{'variety':>9}{f'{other}: TV':>10}")
