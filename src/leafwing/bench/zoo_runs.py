@@ -22,7 +22,7 @@ from leafwing.core.published import replace_file
 from leafwing.prepare import choose_device
 from leafwing.recipe import Recipe
 
-IMAGES, SAMPLES = 32_000, 1000
+IMAGES, SAMPLES = 64_000, 1000
 """Real pictures shown to D, and samples measured, unless asked otherwise."""
 
 

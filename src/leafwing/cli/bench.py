@@ -255,14 +255,14 @@ def zoo(
 
     Rows are kept in --out; the same command goes on where it was stopped, and writes zoo.md and zoo.json there.
 
-    Example: leafwing bench zoo --recipe dcgan wgan-gp --images 32000 --seeds 3
+    Example: leafwing bench zoo --recipe dcgan wgan-gp --images 64000 --seeds 3
 
     Parameters
     ----------
     recipe
         Shipped recipes or TOML files; every shipped one that draws single pictures if left out.
     images
-        Real pictures shown to D; 32,000 if left out.
+        Real pictures shown to D; 64,000 if left out.
     seeds
         Trainings of each recipe: seeds 0, 1, ...
     samples
