@@ -363,11 +363,12 @@ def test_r18_patches_are_learnt_from_and_whole_frames_drawn_in_pieces_of_a_batch
     assert G(torch.zeros(1, 4), torch.zeros(1, 9, 40, 40)).shape == (1, 3, 40, 40)
 
 
-def test_r16_the_supervised_baseline_is_a_command_and_uses_no_judge(tmp_path):
+def test_r16_the_supervised_baseline_is_a_command_and_uses_no_judge(tmp_path, capsys):
     api.train(None, "video-supervised", out=tmp_path / "s", steps=4, batch=4, settings=SMALL, device="cpu")
     rows = [json.loads(line) for line in (tmp_path / "s" / "metrics.jsonl").read_text().splitlines()]
     assert {"G/lp", "G/gradient_difference"} <= rows[-1].keys()
     assert "G/adversarial" not in rows[-1]
+    assert "no longer change" not in capsys.readouterr().err, "an empty seat is no alarm"
     found = api.predict(tmp_path / "s", "world:maze", tmp_path / "s.png", steps=3, samples=2)
     drawn = api.predict(tmp_path / "s", "world:maze", tmp_path / "t.png", steps=3, samples=2, seed=9)
     assert found["psnr"] == drawn["psnr"], "no z: one answer, whatever the seed"

@@ -22,6 +22,8 @@ class Absent(nn.Module):
         ``[n, ...] -> [n]``, or ``[n, outputs]`` if outputs > 1.
     """
 
+    absent = True
+
     def __init__(self, outputs: int = 1, history: int = 0, lexicon: Lexicon | None = None) -> None:
         super().__init__()
         self.verdict = nn.Parameter(torch.zeros(outputs))

@@ -140,6 +140,8 @@ class Alarms(Watcher):
             abs(value - before.get(name, math.inf)) <= STUCK * abs(value) for name, value in losses.items()
         )
         still = False
+        if getattr(training.players.D, "absent", False):
+            same = False  # the loss of a seat that nobody takes
         for who, net in both(training):
             weights = lengths(net)
             still |= torch.equal(weights, self._weights[who])
@@ -200,8 +202,9 @@ def draw(training: Training) -> Tensor:
 
 
 def both(training: Training) -> list[tuple[str, nn.Module]]:
-    """Both networks with their names."""
-    return [("G", training.players.G), ("D", training.players.D)]
+    """Both networks with their names; a D that is not there has no weights to look at."""
+    pair = [("G", training.players.G), ("D", training.players.D)]
+    return [(who, net) for who, net in pair if not getattr(net, "absent", False)]
 
 
 def lengths(net: nn.Module) -> Tensor:
