@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from leafwing.core import randomness
+from leafwing.core.errors import BadConfig
 from leafwing.core.lexicon import split
 from leafwing.data.conversations import Conversations, Exchange
 from leafwing.explore.chat import Chat
@@ -70,10 +71,16 @@ def measure(chat: Chat, data: Conversations, draws: int = DRAWS, seed: int = 0) 
 
 
 def questions(data: Conversations, seen: bool, seed: int = 0) -> list[Exchange]:
-    """Questions of one kind that are short enough, at most :data:`MOST`; each with all of its right replies."""
-    fits = [some for some in data.exchanges if some.seen == seen and len(split(some.question)) <= data.lexicon.question]
-    words = data.lexicon.numbers
-    known = [some for some in fits if data.lexicon.open or words.keys() >= set(split(some.question))]
+    """Questions of one kind that can be understood, at most :data:`MOST`; each with all of its right replies."""
+
+    def understood(question: str) -> bool:
+        try:
+            data.lexicon.understand(question)
+        except BadConfig:
+            return False
+        return True
+
+    known = [some for some in data.exchanges if some.seen == seen and understood(some.question)]
     order = randomness.stream(seed, 0, "questions").permutation(len(known))
     return [known[i] for i in sorted(order[:MOST])]
 
