@@ -58,7 +58,9 @@ def main() -> None:
     for name, (recipe, settings) in (FILE if options.data else WORLD).items():
         folder, begun = options.out / name.replace(" ", "-"), time.process_time()
         api.train(options.data, recipe, out=folder, seed=options.seed, settings=settings, device="cpu")
-        print(f"\n{name}: {time.process_time() - begun:.0f} s of the processor\n{table(measured(folder, options.seed))}")
+        print(
+            f"\n{name}: {time.process_time() - begun:.0f} s of the processor\n{table(measured(folder, options.seed))}"
+        )
 
 
 if __name__ == "__main__":

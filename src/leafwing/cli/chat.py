@@ -77,7 +77,8 @@ def table(found: list[Quality]) -> str:
     rows = [["questions", "answered by", "asked", *(name.replace("_", " ") for name in names)]]
     for one in found:
         cells = [getattr(one, name) for name in names]
-        numbers = ["-" if cell is None else f"{cell:.1f}" if cell > 1 else f"{cell:.1%}" for cell in cells]
+        numbers = ["-" if cell is None else f"{cell:.1%}" for cell in cells]
+        numbers[names.index("distinct")] = f"{one.distinct:.1f}"
         rows.append(["seen" if one.seen else "unseen", one.of, f"{one.questions} x {one.draws}", *numbers])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)

@@ -91,7 +91,9 @@ class Replies:
             right, phrases = self._right(name, kind), PHRASES[kind]
             draw = randomness.stream(self.seed, NAMES.index(name), f"held out/{kind}")
             hidden = draw.integers(len(phrases)) if draw.integers(HELD_OUT) == 0 else None
-            found += [Question(phrase.format(name), right, number != hidden) for number, phrase in enumerate(phrases)]
+            found += [
+                Question(phrase.format(name), right, bool(number != hidden)) for number, phrase in enumerate(phrases)
+            ]
         return tuple(found)
 
     @cached_property
