@@ -182,6 +182,15 @@ def test_no_file_and_a_world_of_pictures(tmp_path):
         open_conversations("world:faces", 100, 8, 8)
 
 
+def test_the_world_as_a_file_is_the_world(tmp_path, capsys):
+    out = tmp_path / "replies.jsonl"
+    assert run(["data", "render", "replies", "--out", str(out), "--seed", "2"]) == 0
+    found = open_conversations(str(out), 128, 8, 12).exchanges
+    assert [(some.question, some.replies) for some in found] == [(q.text, q.right) for q in Replies(2).questions]
+    assert run(["data", "render", "replies", "--out", str(out)]) == 2
+    assert "new .jsonl" in capsys.readouterr().err
+
+
 def test_questions_go_with_their_replies_in_every_turn():
     data = open_conversations("world:replies", 128, 8, 12, count=50)
     right = {some.question: some.replies for some in data.exchanges}

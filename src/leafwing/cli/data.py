@@ -98,9 +98,11 @@ def render(
     Parameters
     ----------
     world
-        faces, corner, maze (frames, 80 an episode), or stacked-mnist: three digits in the three colours of a picture.
+        faces, corner, maze (frames, 80 an episode), stacked-mnist: three digits in the three
+        colours of a picture, or replies: questions with their right answers.
     out
-        A new folder; for stacked-mnist, and if you like for maze, a new .npz file, which leafwing train reads.
+        A new folder; for replies a new .jsonl file; for stacked-mnist, and if you like for maze, a new .npz file, which
+        leafwing train reads.
     count
         How many pictures; 1,000, or 128,000 stacked digits, if left out.
     image_size
@@ -112,6 +114,7 @@ def render(
     """
     from leafwing.core.errors import BadConfig
     from leafwing.core.progress import counting
+    from leafwing.data.conversations import render_replies
     from leafwing.data.mnist import TRIPLES, render_stacked
     from leafwing.worlds.render import render_folder
 
@@ -123,6 +126,9 @@ def render(
             else "--from is for stacked-mnist"
         )
         raise BadConfig(f"{what}.")
+    if world.removeprefix("world:") == "replies":
+        print(render_replies(out, seed))
+        return
     count = count if count is not None else TRIPLES if stacked else 1000
     with counting("drawing") as progress:
         if source is not None:

@@ -22,8 +22,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from leafwing.core.device import send
-from leafwing.core.errors import BadData
+from leafwing.core.errors import BadConfig, BadData
 from leafwing.core.lexicon import Lexicon, split
+from leafwing.core.published import replace_file
 from leafwing.core.ranks import SOLO, Ranks
 from leafwing.data.archives import BROKEN
 from leafwing.data.drawn import PREFIX, is_world
@@ -250,3 +251,17 @@ def exchanges_of(line: bytes) -> Iterator[tuple[str, tuple[str, ...]]]:
         if not split(question) or not replies or not all(isinstance(r, str) and split(r) for r in replies):
             raise ValueError("has an empty question or reply")
         yield question, tuple(replies)
+
+
+def render_replies(out: Path, seed: int = 0) -> Path:
+    """Write every question of the drawn world with its right replies, a line each, in the form that is read here.
+
+    Raises:
+        BadConfig: not a new ``.jsonl`` file.
+    """
+    if out.suffix != ".jsonl" or out.exists():
+        raise BadConfig(f"--out {out} cannot be: name a new .jsonl file for the questions and replies.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    rows = [{"question": some.text, "replies": list(some.right)} for some in Replies(seed).questions]
+    replace_file(out, "".join(json.dumps(row) + "\n" for row in rows).encode())
+    return out
