@@ -374,9 +374,9 @@ def test_draws_are_a_function_of_seed_and_step_and_differ_from_turn_to_turn():
 @pytest.mark.parametrize("name", ["ada", "diffaugment"])
 @pytest.mark.parametrize("recipe", sorted(shipped()))
 def test_every_recipe_plays_with_either(recipe, name, pictures, tmp_path):  # noqa: F811
-    """A switch on any recipe of pictures: every one plays with it; one of words is told so before anything is read."""
-    if load_recipe(recipe).data.kind == "replies":
-        with pytest.raises(BadConfig, match=r"augment.name is about pictures"):
+    """A switch on any recipe of pictures: every one plays with it; films and words are told before anything is read."""
+    if load_recipe(recipe).data.kind != "pictures":
+        with pytest.raises(BadConfig, match=r"augment.name cannot be together"):
             load_recipe(recipe, [f"augment.name={name}"])
         return
     plan = small(recipe, pictures, **{"augment.name": name, "train.steps": 4})
