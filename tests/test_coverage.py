@@ -178,8 +178,8 @@ def test_a_short_game_on_the_ring_comes_nearer_the_truth(capsys, tmp_path, monke
     assert truth["recipe"] == "the truth"
     assert truth["coverage"]["hit"] == 8
     assert truth["effective_modes"] == pytest.approx(8, rel=0.05)
-    assert before["coverage"]["hit"] == 0
-    assert before["effective_modes"] is None
+    assert before["coverage"]["hit"] <= 1, "now and then a point falls on a mode"
+    assert before["coverage"]["good"] < 0.01 < after["coverage"]["good"]
     assert after["coverage"]["hit"] >= 6
     assert after["coverage"]["kl"] < 0.6
     assert after["rounds"] == 200
