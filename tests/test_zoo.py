@@ -7,12 +7,14 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from leafwing.cli.main import run
 from leafwing.core.errors import BadConfig
 from leafwing.explain import as_text, explain
+from leafwing.explain.page import pages
 from leafwing.explain.words import plain
 from leafwing.losses import adversarial, penalties
 from leafwing.recipe import FILE, load_recipe, shipped
@@ -274,3 +276,11 @@ def test_a_page_a_recipe_with_the_lines_beside_the_formulas(tmp_path, capsys):
     assert "[wgan-gp](wgan-gp.md)" in (tmp_path / "README.md").read_text("utf-8")
     assert run(["zoo", "pages", "wgan-qp", "--out", str(tmp_path)]) == 2
     assert "wgan-gp" in capsys.readouterr().err
+
+
+def test_the_pages_in_the_docs_are_those_of_the_code(tmp_path):
+    """After a change: leafwing zoo pages --out docs/zoo."""
+    docs = Path(__file__).parent.parent / "docs" / "zoo"
+    (tmp_path / "images").symlink_to(docs / "images")
+    fresh = {path.name: path.read_text("utf-8") for path in pages(tmp_path)}
+    assert fresh == {path.name: path.read_text("utf-8") for path in docs.glob("*.md")}

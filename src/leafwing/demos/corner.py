@@ -34,7 +34,7 @@ NEAR = 0.25
 RATE, RATE_TO, BETAS = 1e-3, 1e-4, (0.0, 0.99)
 HALFLIFE = 60
 """Rounds after which a weight's share in the averaged generator halves."""
-ROUNDS, SUPERVISED_ROUNDS = 1150, 400
+ROUNDS, SUPERVISED_ROUNDS = 1300, 400
 
 
 @dataclass(frozen=True)

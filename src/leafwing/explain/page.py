@@ -22,7 +22,8 @@ def pages(folder: Path, names: Sequence[str] = ()) -> list[Path]:
     """Write a page for each recipe, and one that lists them; pictures beside them are shown where they are.
 
     Args:
-        folder: where to; ``NAME.png`` (samples) and ``NAME.svg`` (a curve) are looked for in its ``images/``.
+        folder: where to; ``NAME.png`` (samples), ``NAME.svg`` (a curve) and ``NAME.txt`` (what they show) are looked for in
+            its ``images/``.
         names: recipes; all that are shipped if empty.
 
     Raises:
@@ -52,7 +53,9 @@ def pictures_of(name: str, folder: Path) -> list[str]:
     """Markdown of the pictures that are there."""
     kinds = (("png", "samples"), ("svg", "curve"))
     there = [(kind, what) for kind, what in kinds if (folder / "images" / f"{name}.{kind}").is_file()]
-    return [f"![{what} of {name}](images/{name}.{kind})" for kind, what in there]
+    said = folder / "images" / f"{name}.txt"
+    caption = [f"\n*{said.read_text(encoding='utf-8').strip()}*"] if there and said.is_file() else []
+    return [f"![{what} of {name}](images/{name}.{kind})" for kind, what in there] + caption
 
 
 def page(name: str, recipe: Recipe, pictures: Sequence[str] = ()) -> str:
