@@ -48,8 +48,8 @@ def main() -> None:
         (images / f"{name}.txt").write_text(
             f"Made small by `leafwing bench zoo` (G {row['generator']:,} weights, D {row['discriminator']:,}), on "
             f"{row['on']}, seed {row['seed']}, {row['rounds']:,} rounds, {points[-1]['images']:,} images: distance "
-            f"{points[0]['distance']:.3g} at the start, {row['end']['distance']:.3g} at the end, {row['end']['modes']} of "
-            f"{row['modes']} modes.\n",
+            f"{points[0]['distance']:.3g} at the start, {row['end']['distance']:.3g} at the end, "
+            f"{row['end']['modes']} of {row['modes']} modes.\n",
             encoding="utf-8",
         )
     for path in pages(asked.out):

@@ -129,7 +129,7 @@ class StandInG(nn.Module):
 
     def __init__(self, z_dim: int) -> None:
         super().__init__()
-        self.layer = nn.Linear(z_dim, 4)
+        self.layer = nn.Linear(z_dim or 1, 4)  # torch warns of empty weights
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """[n, z] -> [n, 1, 2, 2]."""

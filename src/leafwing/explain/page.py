@@ -22,8 +22,8 @@ def pages(folder: Path, names: Sequence[str] = ()) -> list[Path]:
     """Write a page for each recipe, and one that lists them; pictures beside them are shown where they are.
 
     Args:
-        folder: where to; ``NAME.png`` (samples), ``NAME.svg`` (a curve) and ``NAME.txt`` (what they show) are looked for in
-            its ``images/``.
+        folder: where to; ``NAME.png`` (samples), ``NAME.svg`` (a curve) and ``NAME.txt`` (what they show) are looked
+            for in its ``images/``.
         names: recipes; all that are shipped if empty.
 
     Raises:

@@ -14,7 +14,7 @@ SIGNS = {
     r"\log": "log ", r"\sigma": "σ", r"\frac12": "½ ", r"\tfrac12": "½ ", r"\nabla": "∇", r"\|": "‖", r"\hat": "",
     r"\lambda": "λ", r"\gamma": "γ", r"\max": "max", r"\min": "min", r"\sum": "Σ", r"\cdot": "·", r"\mathbb": "",
     r"\epsilon": "ε", r"\alpha": "α", r"\beta": "β", r"\sim": "~", r"\left": "", r"\right": "", r"\sqrt": "√",
-    r"\tilde ": "~", r"\,": " ", r"\ne": "≠",
+    r"\tilde ": "~", r"\,": " ", r"\partial": "∂", r"\big": "", r"\ne": "≠",
 }  # fmt: skip
 """LaTeX of the docstrings as a terminal can show it."""
 
