@@ -18,6 +18,7 @@ from PIL import Image
 
 import leafwing
 from leafwing.core.errors import BadConfig, BadData, StorageFailed
+from leafwing.data import cache as cache_module
 from leafwing.data import cache_root, drawn, open_data, pictures, reading, tasks
 from leafwing.data import store as stores
 from leafwing.data.crew import Helper
@@ -341,6 +342,33 @@ def test_two_builds_at_once(tmp_path, cache):
     for store in stores:
         np.testing.assert_array_equal(store.pictures, arrays)
     assert len(list((cache / "data").iterdir())) == 1
+
+
+def test_a_sweep_cannot_take_a_folder_that_is_about_to_be_locked(tmp_path, monkeypatch):
+    """One build has made its folder and its lock file; another begins before the lock is held."""
+    began, folders = threading.Event(), []
+    lock = cache_module._locked
+
+    def slow(folder):
+        (folder / "building.lock").touch()
+        began.set()
+        time.sleep(0.3)
+        return lock(folder)
+
+    def build(name):
+        with cache_module.building(tmp_path / name) as folder:
+            folders.append(folder.is_dir())
+            (folder / "meta.json").touch()
+
+    monkeypatch.setattr(cache_module, "_locked", slow)
+    first = threading.Thread(target=build, args=("one",))
+    first.start()
+    began.wait()
+    monkeypatch.setattr(cache_module, "_locked", lock)
+    build("two")
+    first.join()
+    assert folders == [True, True]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
 
 
 def test_a_store_finished_between_two_looks_is_not_thrown_away(tmp_path, monkeypatch):

@@ -40,11 +40,13 @@ def building(final: Path) -> Iterator[Path]:
     """
     with storing(final.parent):
         final.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(final.parent)
-        folder = final.with_name(f"{final.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
-        folder.mkdir()
+        with _alone(final.parent):  # else another's sweep takes the new folder before it is locked
+            _sweep(final.parent)
+            folder = final.with_name(f"{final.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+            folder.mkdir()
+            lock = _locked(folder)
     try:
-        with _locked(folder):
+        with lock:
             yield folder
         with storing(final.parent):
             (folder / _LOCK).unlink()
@@ -121,13 +123,28 @@ def _sweep(parent: Path) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
+def _locked(folder: Path) -> IO[bytes]:
+    """The folder's lock, held until the file is closed."""
+    lock = (folder / _LOCK).open("wb")
+    if fcntl is not None:
+        with suppress(OSError):  # a file system without locks: only the sweeping suffers
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock
+
+
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder / _LOCK).open("wb") as lock:
-        if fcntl is not None:
-            with suppress(OSError):  # a file system without locks: only the sweeping suffers
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _alone(parent: Path) -> Iterator[None]:
+    """Wait until nobody else begins a build there, and keep others waiting."""
+    if fcntl is None:
         yield
+        return
+    descriptor = os.open(parent, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:
