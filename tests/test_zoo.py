@@ -143,12 +143,13 @@ def test_starts_are_honest(capsys):
     assert like("IcGAN").recipe == "cgan"
     assert like("RaGAN").recipe == "r3gan"
     assert like("B-DCGAN").recipe == "dcgan"
-    assert like("SeqGAN").recipe is None
-    assert "words or sequences" in like("SeqGAN").gaps
+    assert like("SeqGAN").recipe == "chat-gan"
+    assert like("StackGAN").recipe is None
+    assert "words beyond short replies" in like("StackGAN").gaps
     assert "things in three dimensions" in like("3D-GAN").gaps
-    assert not like("TextureGAN").gaps or "words or sequences" not in like("TextureGAN").gaps
+    assert not like("TextureGAN").gaps or "words beyond short replies" not in like("TextureGAN").gaps
     assert "pictures made from pictures" in like("Conditional cycleGAN").gaps, "a start, and what is missing"
-    assert "Nothing here is near." in out_of(capsys, "like", "seqgan")
+    assert "Nothing here is near." in out_of(capsys, "like", "stackgan")
     told = json.loads(out_of(capsys, "like", "sgan", "--json"))
     assert len(told) == 6
     assert out_of(capsys, "like", "r3gan").strip().endswith("leafwing train --recipe r3gan")

@@ -269,7 +269,7 @@ def advice(start: Start) -> list[str]:
     else:
         lines += [f"Start: {start.command}", f"Shared: {'; '.join(start.ideas)}."]
     if start.gaps:
-        lines.append(f"It is about {'; '.join(start.gaps)}: no recipe here does that, G makes pictures from z.")
+        lines.append(f"It is about {'; '.join(start.gaps)}: no recipe here does that.")
     if start.absent:
         lines.append(f"Not here yet: {'; '.join(start.absent)}.")
     if start.recipe is None and not (start.gaps or start.absent):

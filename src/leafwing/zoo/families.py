@@ -92,6 +92,11 @@ FAMILIES = (
         ("dragan", "faces"),
     ),
     Family("the next frame of a film", r"\bvideo|future|next frame|frame prediction", ("video-gan",)),
+    Family(
+        "words said one after another",
+        r"\bseq-?gan|generating text|\btextgan|text generation|language generation|dialog|conversation",
+        ("chat-gan",),
+    ),
     Family("convolutional players", r"convolutional|dcgan", ("dcgan",)),
     Family("faces", r"\bfac(e|es|ial)\b|portrait|celebrit", ("faces",)),
     Family(
@@ -101,8 +106,8 @@ FAMILIES = (
 """In order of preference: rather a shared game than a shared subject."""
 
 GAPS = {
-    r"\btexts?\b|textual|\btextgan|language|dialog|conversation|caption|paragraph|stor(y|ies)|sentence|\bsequences?\b|word2?vec|\bseq"
-    r"|\breviews?\b|translation system|machine translation|\bdiscrete\b": "words or sequences",
+    r"\btexts?\b|textual|language|dialog|conversation|caption|paragraph|stor(y|ies)|sentence|\bsequences?\b|word2?vec|\bseq"
+    r"|\breviews?\b|translation system|machine translation|\bdiscrete\b": "words beyond short replies",
     r"speech|music|audio|\bvoice|singing|speaker": "sound",
     r"\bmotion|temporal|time-lapse|trajector|talking|video": "whole films at once",
     r"\b3d|three-dimensional|point cloud|voxel|volumetric|\bdepth": "things in three dimensions",
