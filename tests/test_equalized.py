@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy import signal
 from torch.nn import functional as F
 
 from leafwing.networks.blocks import MinibatchSpread
@@ -86,7 +85,7 @@ def test_minibatch_spread_of_several_maps():
 @pytest.mark.parametrize(("up", "down"), [(1, 1), (2, 1), (1, 2), (2, 3)])
 @pytest.mark.parametrize("padding", [(2, 1), (0, 3), (-1, 2)])
 def test_up_fir_down_is_its_definition(taps, up, down, padding):
-    """Zeros between the values, padding, convolution by SciPy, every down-th value kept; rows, then columns."""
+    """Zeros between the values, padding, convolution by NumPy, every down-th value kept; rows, then columns."""
     x = normal(2, 3, 5, 6)
 
     def direct(row: np.ndarray) -> np.ndarray:
@@ -94,7 +93,7 @@ def test_up_fir_down_is_its_definition(taps, up, down, padding):
         spread[::up] = row
         spread = np.pad(spread, [max(p, 0) for p in padding])
         spread = spread[max(-padding[0], 0) : len(spread) - max(-padding[1], 0)]
-        return signal.convolve(spread, taps, mode="valid")[::down]
+        return np.convolve(spread, taps, mode="valid")[::down]
 
     wanted = np.apply_along_axis(direct, 3, np.apply_along_axis(direct, 2, x.numpy()))
     found = upfirdn(x, torch.tensor(taps), up, down, padding)
