@@ -172,14 +172,14 @@ def test_a_short_game_on_the_ring_comes_nearer_the_truth(capsys, tmp_path, monke
     both = [
         f"optimizer.{who}.{what}" for who in ("generator", "discriminator") for what in ("lr=1e-3", "betas=[0,0.9]")
     ]
-    fast = ["--set", *both, "variant.r1_gamma=0.01"]
+    fast = ["--set", *both, "variant.r1_gamma=0.01", "train.precision=fp32"]  # elsewhere bf16 puts a point on a mode
     early, late = (bench(capsys, "--steps", steps, "--out", str(tmp_path), *fast) for steps in ("1", "200"))
     (truth, before), (_, after) = early["rows"], late["rows"]
     assert truth["recipe"] == "the truth"
     assert truth["coverage"]["hit"] == 8
     assert truth["effective_modes"] == pytest.approx(8, rel=0.05)
-    assert before["coverage"]["hit"] <= 1, "now and then a point falls on a mode"
-    assert before["coverage"]["good"] < 0.01 < after["coverage"]["good"]
+    assert before["coverage"]["hit"] == 0
+    assert before["effective_modes"] is None
     assert after["coverage"]["hit"] >= 6
     assert after["coverage"]["kl"] < 0.6
     assert after["rounds"] == 200

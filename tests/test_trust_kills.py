@@ -163,6 +163,7 @@ def interrupt(recipe: Recipe, room: Path, trials: int) -> None:
         number = STOPS[trial % 3]
         place = room / str(trial)
         place.mkdir()
+        began = time.perf_counter()
         child = sitting(recipe, place / "run")
         time.sleep(rng.uniform(0.02, 0.9 * length))
         asked = time.perf_counter()
@@ -171,6 +172,8 @@ def interrupt(recipe: Recipe, room: Path, trials: int) -> None:
         delays.append(time.perf_counter() - asked)
         assert code in (128 + number, 0), code
         stopped += code != 0
+        if code == 0:  # too late: a run takes less than it seemed to, as the machine has grown faster
+            length = min(length, time.perf_counter() - began)
         if code and (place / "run" / "run.toml").exists() and (place / "run" / "metrics.jsonl").exists():
             saved, logged = reached(place / "run")
             assert saved == logged, "asked to stop, it saves where it stands"
@@ -181,7 +184,7 @@ def interrupt(recipe: Recipe, room: Path, trials: int) -> None:
         shutil.rmtree(place)
     delays.sort()
     print(f"{trials} signals, {stopped} before the end; slowest {delays[-1]:.2f} s, median {delays[trials // 2]:.3f} s")
-    assert stopped > trials / 4, "a machine that grows faster meanwhile ends more of them by themselves"
+    assert stopped > trials / 2
     assert delays[-1] < 5
 
 
