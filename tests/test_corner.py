@@ -120,14 +120,14 @@ def test_swapping_sides_swaps_answers_and_nothing_else():
 
 
 def test_infogan_reads_z_by_the_formula():
-    """Chen et al. 2016, Eq. 5: minus the expected log-likelihood of the codes."""
+    """Chen et al. 2016, Eq. 5: minus the expected log-likelihood of the codes, a sum over them."""
     verdicts = torch.tensor([[9.0, 2.0, -1.0], [9.0, 0.0, 3.0]], dtype=torch.float64)
     z = torch.tensor([[1.0, 0.0, 7.0], [0.0, 1.0, 7.0]], dtype=torch.float64)
     p = torch.sigmoid(verdicts[:, 1:])
     likelihood = torch.where(z[:, :2] == 1, p, 1 - p)
-    torch.testing.assert_close(InfoGAN(2, "binary", 3.0).reading(verdicts, z), -3 * likelihood.log().mean())
+    torch.testing.assert_close(InfoGAN(2, "binary", 3.0).reading(verdicts, z), -3 * likelihood.prod(1).log().mean())
     density = torch.distributions.Normal(verdicts[:, 1:], 1.0).log_prob(z[:, :2]) + math.log(2 * math.pi) / 2
-    torch.testing.assert_close(InfoGAN(2, "continuous").reading(verdicts, z), -density.mean())
+    torch.testing.assert_close(InfoGAN(2, "continuous").reading(verdicts, z), -density.sum(1).mean())
 
 
 def test_infogan_gives_both_players_the_reading_and_one_sentence_for_too_many_codes():

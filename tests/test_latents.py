@@ -11,6 +11,7 @@ from leafwing.core.errors import BadConfig, BadNetwork
 from leafwing.latents import (
     Binary,
     Categorical,
+    Codes,
     Normal,
     Prior,
     Spherical,
@@ -34,6 +35,9 @@ PRIORS = [
     TruncatedNormal(5, 30.0),
     Spherical(5),
     Spherical(5, 3.0),
+    Codes(5, (3,), 1),
+    Codes(5, (3, 2), 0),
+    Codes(5, (), 2),
 ]
 
 
@@ -59,6 +63,7 @@ def truncated_cdf(x: Tensor, threshold: float) -> Tensor:
 CONTINUOUS = [
     (Normal(1), normal_cdf, (-12, 12)),
     (Uniform(1), lambda x: (x + 1) / 2, (-2, 2)),
+    (Codes(1, (), 1), lambda x: (x + 1) / 2, (-2, 2)),
     (Uniform(1, 3.0, 10.0), lambda x: (x - 3) / 7, (0, 12)),
     (TruncatedNormal(1), lambda x: truncated_cdf(x, 2.0), (-4, 4)),
     (TruncatedNormal(1, 0.1), lambda x: truncated_cdf(x, 0.1), (-0.2, 0.2)),
@@ -108,7 +113,9 @@ def test_r6_fresh_z_each_time_and_the_same_for_the_same_seed(prior):
     assert torch.equal(first, draws(prior, 20, seed=1))
 
 
-@pytest.mark.parametrize("prior", [p for p in PRIORS if not isinstance(p, Categorical | Spherical)], ids=by_name)
+@pytest.mark.parametrize(
+    "prior", [p for p in PRIORS if not isinstance(p, Categorical | Spherical | Codes)], ids=by_name
+)
 def test_r7_coordinates_are_independent(prior):
     z = draws(prior, 20_000).double()
     correlations = torch.corrcoef(z.T) - torch.eye(5)
@@ -172,6 +179,23 @@ def test_r7_categorical_takes_all_classes_alike():
     assert chi_square(draws(prior, 20_000), outcomes, expected) < 27.88
 
 
+def test_codes_are_independent_one_hot_vectors_and_then_uniform_numbers():
+    """Chen et al. 2016, Sec. 7. All 6 pairs of classes alike: chi^2 of 5 degrees of freedom, 20.52 once in 1000."""
+    prior = Codes(9, (3, 2), 1)
+    assert (prior.read, prior.blocks) == (6, [slice(0, 3), slice(3, 5)])
+    z = draws(prior, 20_000)
+    pairs = torch.cat([torch.eye(3).repeat_interleave(2, 0), torch.eye(2).repeat(3, 1)], dim=1)
+    assert chi_square(z[:, :5], pairs, torch.full((6,), 1 / 6)) < 20.52
+    correlations = torch.corrcoef(z[:, [0, 1, 3, 5, 6, 7, 8]].T.double())  # one column of each class is a rest
+    correlations[0, 1] = correlations[1, 0] = 0  # of one and the same code
+    assert (correlations - torch.eye(7)).abs().max() < 4 / math.sqrt(20_000)
+    rest = z[:, 5:]
+    assert rest.abs().max() <= 1
+    assert rest.var().item() == pytest.approx(1 / 3, abs=0.01)
+    assert prior.log_prob(z)[0].item() == pytest.approx(-math.log(6) - 4 * math.log(2), rel=1e-12)
+    assert Codes().read == 12
+
+
 def chi_square(z: Tensor, outcomes: Tensor, probabilities: Tensor) -> float:
     counts = torch.stack([(z == outcome).all(dim=1).sum() for outcome in outcomes])
     expected = probabilities * len(z)
@@ -202,6 +226,8 @@ def test_r7_sphere_density_times_its_surface_is_one():
     [
         (Uniform(2), [[0.0, 1.001], [-1.001, 0.0]]),
         (Binary(2), [[0.5, 1.0], [0.0, 2.0]]),
+        (Codes(2, (2,), 0), [[1.0, 1.0], [0.0, 0.0], [0.5, 0.5], [2.0, -1.0]]),
+        (Codes(2, (), 1), [[0.0, 1.001], [-1.001, 0.0]]),
         (Categorical(2), [[1.0, 1.0], [0.0, 0.0], [0.5, 0.5], [2.0, -1.0]]),
         (TruncatedNormal(2, 1.0), [[0.0, 1.001], [-1.001, 0.0]]),
         (Spherical(2), [[0.0, 0.0], [1.0, 1.001], [0.9, 0.9]]),
@@ -229,6 +255,7 @@ def test_r34_any_length(dim):
     """R34: 50, 100, any."""
     for kind in (Normal, Uniform, Binary, Categorical, TruncatedNormal, Spherical):
         assert draws(kind(dim), 2).shape == (2, dim)
+    assert draws(Codes(dim, (), 1), 2).shape == (2, dim)
 
 
 @pytest.mark.parametrize(
@@ -243,6 +270,11 @@ def test_r34_any_length(dim):
         (TruncatedNormal, {"threshold": 0.0}, "threshold"),
         (TruncatedNormal, {"threshold": math.nan}, "threshold"),
         (Spherical, {"radius": -1.0}, "radius"),
+        (Codes, {"dim": 0}, "dim must be at least 1"),
+        (Codes, {"dim": 11}, "dim must be at least 12, the length of the codes; got 11"),
+        (Codes, {"classes": (10, 1)}, "at least 2"),
+        (Codes, {"numbers": -1}, "numbers"),
+        (Codes, {"classes": (), "numbers": 0}, "there must be a code"),
     ],
 )
 def test_impossible_settings_are_refused(kind, arguments, word):

@@ -15,6 +15,7 @@ TINY = {
     "faces": (light := ["generator.width=4", "generator.most=8", "discriminator.width=4", "discriminator.most=8"]),
     "cgan": light,
     "acgan": light,
+    "infogan": [*light, "prior.classes=[3]", "prior.numbers=1"],
     "dcgan": (narrow := ["generator.width=4", "discriminator.width=4"]),
     "lsgan": narrow,
     "softmax-gan": narrow,

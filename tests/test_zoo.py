@@ -119,7 +119,7 @@ def test_ours_are_papers_of_the_index_and_only_shipped_ones_are_marked():
     assert set(names.OURS) <= {one.id for one in names.index()}
     assert len(set(names.OURS.values())) == len(names.OURS)
     marked = {one.recipe for one in names.index()} - {None}
-    assert {"dcgan", "gan-2014", "cgan", "acgan"} <= marked <= set(shipped())
+    assert {"dcgan", "gan-2014", "cgan", "acgan", "infogan"} <= marked <= set(shipped())
 
 
 def test_starts_are_recipes_that_can_be_trained(capsys):
@@ -201,6 +201,7 @@ def test_formulas_are_those_of_the_settings():
     assert heard("faces") == (["logistic_d", "zero_centred"], ["nonsaturating_g"])
     assert heard("r3gan") == (["relativistic_d", "zero_centred"], ["relativistic_g"])
     assert heard("r3gan", "variant.gradient=autograd") == heard("r3gan")
+    assert heard("infogan") == (["logistic_d", "zero_centred", "reading"], ["nonsaturating_g", "reading"])
     assert heard("acgan") == (["logistic_d", "misread", "zero_centred"], ["nonsaturating_g", "misread"])
     told = explain("faces", load_recipe("faces"))
     assert told.d_terms == ("adversarial", "r1")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -235,6 +236,60 @@ class Spherical:
         log_area += (self.dim - 1) * math.log(self._length)
         on_sphere = (z.norm(dim=1) - self._length).abs() <= 1e-5 * self._length
         return torch.full_like(z[:, 0], -log_area).where(on_sphere, -math.inf)
+
+
+@dataclass(frozen=True)
+class Codes:
+    """InfoGAN's z: codes that can be read back from the picture, and then noise. All parts are independent.
+
+    z is one one-hot vector for each of ``classes``, then ``numbers`` codes and at last the noise, both U(-1, 1).
+
+    Args:
+        dim: length of z, codes and noise together; 74 in the authors' program for MNIST.
+        classes: how many classes each categorical code has, all equally likely; one of 10 for MNIST.
+        numbers: continuous codes; 2 for MNIST.
+
+    Source: Chen et al. 2016, arXiv:1606.03657, Sec. 7 (codes); that the noise is uniform, from their program.
+    """
+
+    dim: int = 74
+    classes: tuple[int, ...] = (10,)
+    numbers: int = 2
+
+    def __post_init__(self) -> None:
+        _check_dim(self.dim)
+        if any(count < 2 for count in self.classes):
+            raise ValueError(f"classes must each be at least 2; got {list(self.classes)}")
+        if self.numbers < 0:
+            raise ValueError(f"numbers must be at least 0; got {self.numbers}")
+        if not self.classes and not self.numbers:
+            raise ValueError("there must be a code: give classes or numbers")
+        if self.read > self.dim:
+            raise ValueError(f"dim must be at least {self.read}, the length of the codes; got {self.dim}")
+
+    @property
+    def read(self) -> int:
+        """Length of the codes, which z begins with."""
+        return sum(self.classes) + self.numbers
+
+    @property
+    def blocks(self) -> list[slice]:
+        """Where each categorical code lies in z."""
+        ends = list(accumulate(self.classes))
+        return [slice(end - count, end) for count, end in zip(self.classes, ends, strict=True)]
+
+    def sample(self, n: int, rng: np.random.Generator) -> Latents:
+        rest = Uniform(self.dim - sum(self.classes)).sample(n, rng) if self.dim > sum(self.classes) else None
+        parts = [Categorical(count).sample(n, rng) for count in self.classes]
+        return torch.cat([*parts, *([] if rest is None else [rest])], dim=1)
+
+    def log_prob(self, z: Latents) -> LogDensities:
+        z = _rows(z, self.dim)
+        rest = z[:, sum(self.classes) :]
+        density = torch.full_like(rest, -math.log(2)).where(_between(rest, -1.0, 1.0), -math.inf).sum(dim=1)
+        for block in self.blocks:
+            density = density + Categorical(block.stop - block.start).log_prob(z[:, block])
+        return density
 
 
 def truncated(prior: Prior, threshold: float) -> Prior:

@@ -173,6 +173,7 @@ for _name, _prior in {
     "categorical": latents.Categorical,
     "truncated-normal": latents.TruncatedNormal,
     "spherical": latents.Spherical,
+    "codes": latents.Codes,
 }.items():
     priors.register(_name)(_prior)
 
@@ -271,7 +272,7 @@ class Recipe:
         """The rules; ``asked`` is what the data's labels are, a stand-in where they were not read."""
         known = asked or self.stand_in()
         labels = known if isinstance(known, Vocabulary) else None
-        variant: Variant = build("variant", self.variant, vocabulary=labels)
+        variant: Variant = build("variant", self.variant, vocabulary=labels, prior=self.build_prior())
         return variant
 
     def stand_in(self) -> Vocabulary | Lexicon | None:

@@ -109,6 +109,38 @@ def rebuild(
 
 
 @app.command
+def codes(run: Path, /, *, out: Path, code: int = 1, count: int = 8, seed: int = 1, device: str = "auto") -> None:
+    """What a code of z does: the same z with every value of one code, side by side (recipe infogan).
+
+    Example: leafwing explore codes runs/mine --code 1 --out code.png
+
+    Parameters
+    ----------
+    run
+        A run folder or its generator/.
+    out
+        A .png file: a line for each z, a column for each value.
+    code
+        Which code, from 1: those of classes first, then the numbers.
+    count
+        How many z.
+    seed
+        Line i depends on the seed and i alone.
+    device
+        auto, cpu or cuda.
+    """
+    from leafwing.core.errors import BadConfig
+    from leafwing.explore.codes import codes_sheet
+    from leafwing.loading import load_generator
+
+    check_out(out, ".png")
+    if count < 1:
+        raise BadConfig(f"--count {count} cannot be: it must be at least 1.")
+    save(codes_sheet(load_generator(run, device), code, count, seed), out, {"code": code, "seed": seed})
+    print(out)
+
+
+@app.command
 def players(
     run: Path,
     /,

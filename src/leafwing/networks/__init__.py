@@ -14,7 +14,10 @@ from torch import nn
 
 from leafwing.core.registry import Registry
 
-GIVEN = ("z_dim", "image_size", "channels", "condition_dim", "history", "lexicon", "outputs", "fusion", "vocabulary")
+GIVEN = (
+    *("z_dim", "image_size", "channels", "condition_dim", "history", "lexicon", "outputs", "fusion"),
+    *("vocabulary", "prior"),
+)
 """Constructor arguments that come from the data, the prior and the variant, not from the recipe."""
 
 generators: Registry[nn.Module] = Registry("generator", "leafwing.networks")
