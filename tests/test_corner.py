@@ -156,7 +156,13 @@ def test_the_demo_says_what_it_saw(tmp_path, capsys, monkeypatch):
 @pytest.mark.proof
 @pytest.mark.parametrize(("p_left", "seed"), [(0.5, 0), (0.4, 1)])
 def test_r21_r22_the_generator_gives_each_right_answer_one_at_a_time(tmp_path, p_left, seed):
-    told = demo.play(tmp_path, p_left, seed)["generator"]
+    """The issue's targets: near a right answer 99 %, both in the world's proportion, 0.95 bit of a fair coin."""
+    both = demo.play(tmp_path, p_left, seed)
+    plain, told = both["supervised"], both["generator"]
     assert told["near_mode_share"] >= 0.99
     assert told["left_share"] == pytest.approx(p_left, abs=0.07)  # of 512 coins, a standard deviation is 0.022
     assert told["mutual_information_bits"] >= 0.9
+    entropy = -p_left * math.log2(p_left) - (1 - p_left) * math.log2(1 - p_left)
+    assert told["mutual_information_bits"] >= 0.95 * entropy
+    assert plain["near_mode_share"] < 0.05
+    assert plain["distance_to_mean"] < plain["distance_to_mode"], "split in two: nearer to the average than to either"

@@ -416,6 +416,17 @@ def test_predictions_beyond_the_end_have_no_truth(run, tmp_path):
     assert api.predict(run, tmp_path / "past.npz", tmp_path / "y.png", steps=2, samples=1)["frames"] == 0
 
 
+def test_an_episode_shorter_than_what_is_given_is_named(run, tmp_path):
+    """And one that waits nearly to its end is gone on from, with what it has."""
+    np.savez(tmp_path / "two.npz", frames=Maze(0).film(0)[:2])
+    with pytest.raises(BadConfig, match=r"two.npz.*episode 0 has 2 frames, but 3 are given"):
+        api.predict(run, tmp_path / "two.npz", tmp_path / "x.png", steps=2, samples=1)
+    frames = Maze(0).film(0)
+    np.savez(tmp_path / "waits.npz", frames=np.concatenate([np.repeat(frames[:1], 6, 0), frames[1:2]]))
+    assert open_films(tmp_path / "waits.npz").still == [5]
+    assert api.predict(run, tmp_path / "waits.npz", tmp_path / "x.png", steps=2, samples=1)["frames"] == 0
+
+
 @pytest.mark.parametrize(
     ("wish", "words"),
     [

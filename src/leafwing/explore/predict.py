@@ -19,6 +19,7 @@ from leafwing.core import pictures, randomness
 from leafwing.core.errors import BadConfig, BadRun
 from leafwing.data.feed import to_pictures
 from leafwing.data.films import Films, open_films
+from leafwing.data.names import shown
 from leafwing.explore.sample import device_of, generate
 from leafwing.generator import Generator
 from leafwing.latents import Prior
@@ -122,11 +123,11 @@ def predict(
         samples: futures.
         seed: of z.
         episode: which one, from 0.
-        start: the first frame of the history; where play begins if left out.
+        start: the first frame of the history; where play begins if left out, or the last frames of a short episode.
         progress: called with (done, steps).
 
     Raises:
-        BadConfig: an episode or a start that is not there, or numbers below 1.
+        BadConfig: an episode or a start that is not there, an episode shorter than the history, or numbers below 1.
         BadRun: a generator of pictures.
     """
     history, channels = history_of(G), int(G.card["recipe"]["data"]["channels"])
@@ -135,7 +136,12 @@ def predict(
     count = None if not source.startswith("world:") else 1 + 80 * (episode + 1)
     films = open_films(source, channels=channels, count=count)
     frames, first = one_episode(films, episode)
-    first = first if start is None else start
+    if len(frames) < history:
+        raise BadConfig(
+            f"{shown(source)}: episode {episode} has {len(frames)} frames, but {history} are given to this generator: "
+            "take a longer one by --episode, or other films."
+        )
+    first = min(first, len(frames) - history) if start is None else start
     if not 0 <= first <= len(frames) - history:
         raise BadConfig(
             f"--start {first} cannot be: the episode has {len(frames)} frames, of which {history} are given from there."
