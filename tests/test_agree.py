@@ -13,7 +13,7 @@ DCGAN = {
     5: [0.902679, 0.426094, 0.363812, 0.98265, 0.599095, 0.722273, 0.52227, 0.368761],
     4: [0.057869, 0.122714, -0.023404, 0.097412, 0.636322, 0.354653, 0.562606, 0.593779],
 }
-"""Printed by `python benchmarks/agree_dcgan.py --homework CHECKOUT --pytorch CHECKOUT`: pixels, and scores as chances."""
+"""Printed by `python benchmarks/agree_dcgan.py --homework CHECKOUT --pytorch CHECKOUT`: pixels and chances."""
 
 R3GAN = {
     (32, 0): [0.242743, 0.553254, 0.160253, 0.792327, -0.101741, -0.080888, -0.164119, -0.155339, 0.662163, 0.004085,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import json
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ from PIL import Image
 from leafwing.core.errors import BadData
 from leafwing.data import open_data
 from leafwing.data.label_doors import read_labels
+from leafwing.prepare import read_store
+from leafwing.recipe import load_recipe
 from leafwing.worlds.faces import Faces
 
 HAIR = ["blue", "red", "blue", "red", "blue", "red"]
@@ -121,6 +125,17 @@ def test_what_is_thin_about_labels_is_said(folder):
     assert "names 2 files that are not among the pictures ('c/9.png', 'c/8.png')" in said
     assert "'hair': 1 class has a single picture ('green')" in said
     assert "c/9" not in " ".join(labels(folder, "hair", whole=False).remarks), "data.count leaves pictures out"
+
+
+@pytest.mark.parametrize(("count", "said"), [(None, True), (10_000, True), (6, False), (5, False)])
+def test_names_that_are_no_pictures_are_said_unless_the_count_left_some_out(count, said, folder):
+    """The recipes cgan and acgan ask for 10,000 pictures: where there are fewer, all were read."""
+    table(folder, [*six(), "c/9.png,red"])
+    asked = [f"data.source={json.dumps(str(folder))}", "data.image_size=16", "data.condition=hair"]
+    recipe = load_recipe("cgan", [*asked, *([f"data.count={count}"] if count else [])])
+    recipe = recipe if count else replace(recipe, data=recipe.data.model_copy(update={"count": None}))
+    remarks = " ".join(read_store(recipe).labels.remarks)
+    assert ("names 1 file that is not among the pictures ('c/9.png')" in remarks) == said
 
 
 BAD = {

@@ -16,7 +16,7 @@ from leafwing.fusion import Add
 from leafwing.game import call
 from leafwing.networks import GIVEN, discriminators, generators
 from leafwing.networks.resize import EnlargeConvolve, MinibatchSpread
-from leafwing.recipe import Recipe
+from leafwing.recipe import Recipe, load_recipe
 
 BY_NORMS = {"sngan", "biggan"}
 """Generators whose norms are told the condition, so that z alone meets the first layer."""
@@ -144,6 +144,24 @@ def test_gan_2014_has_the_published_sizes():
     linear = [layer for layer in D.modules() if isinstance(layer, nn.Linear)]
     assert [(layer.in_features, layer.out_features) for layer in linear] == [(784, 1200), (240, 1200), (240, 1)]
     assert [layer.p for layer in D.modules() if isinstance(layer, nn.Dropout)] == [0.2, 0.5, 0.5]
+
+
+def test_gan_2014_is_trained_by_the_released_configuration():
+    """B5, mnist.yaml: lr 0.1 / 1.000004^t, momentum 0.5 to 0.7 in 250 epochs of 500; D descends half our loss."""
+    recipe = load_recipe("gan-2014")
+    parameter = [nn.Parameter(torch.zeros(1))]
+    for player, lr in (("generator", 0.1), ("discriminator", 0.05)):
+        settings = getattr(recipe.optimizer, player)
+        optimizer = settings.build(parameter)
+        for step, momentum in ((0, 0.5), (62_500, 0.6), (125_000, 0.7), (10**6, 0.7)):
+            settings.set_schedule(optimizer, step)
+            found = optimizer.param_groups[0]
+            assert found["momentum"] == pytest.approx(momentum)
+            assert found["lr"] == pytest.approx(lr * 1.000004**-step)
+        settings.set_schedule(optimizer, 10**8)
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(lr * 1e-5)
+    assert (recipe.prior.options.low, recipe.prior.options.high) == pytest.approx((-(3**0.5), 3**0.5))
+    assert recipe.train.batch == 100
 
 
 @pytest.mark.parametrize("side", [4, 5, 7])

@@ -77,6 +77,15 @@ def test_alpha_gan_carries_its_naming_note(name, capsys):
     assert out.count("Greek") == 1
 
 
+def test_softmax_gan_is_no_recipe_of_the_paper_of_that_name(capsys):
+    """The lecture's two-class D (R53) is shown under its name, but not as Lin 2017, whose softmax is over a batch."""
+    out = out_of(capsys, "show", "softmax-gan")
+    assert "1704.06191" in out
+    assert "[recipe" not in out
+    assert "Not the recipe softmax-gan" in out
+    assert "softmax_d" in out
+
+
 def test_names_are_listed_from_a_to_z(capsys):
     """R30: the letters share the index out, Greek ones as they are spelled."""
     letters = Counter(names.key(one.name)[0] for one in names.index())

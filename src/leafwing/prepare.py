@@ -96,7 +96,8 @@ def read_store(recipe: Recipe) -> Store:
             progress=report,
         )
     if data.condition:
-        store.labels = read_labels(store, data.condition, hides=data.condition_drop > 0, whole=data.count is None)
+        whole = data.count is None or len(store) + len(store.bad) < data.count  # fewer than asked for are all there are
+        store.labels = read_labels(store, data.condition, hides=data.condition_drop > 0, whole=whole)
     return store
 
 

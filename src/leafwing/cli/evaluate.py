@@ -38,7 +38,7 @@ def evaluate(
         What to compare with; a run's own data if left out.
     metrics
         Some of frechet, frechet_inf, kernel, precision, recall, density, coverage, sliced, diversity, ms_ssim,
-        sharpness, score, path; on Inception also fid, kid. All but the last two if left out.
+        sharpness, score, parzen, path; on Inception also fid, kid. All but score, parzen and path if left out.
     features
         pixels, faces, squeezenet, inception, dinov2 or clip, as NAME or NAME=FILE; or a file of weights.
     count

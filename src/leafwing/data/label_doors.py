@@ -192,7 +192,8 @@ def of_table(
     lost = [file for file in unknown if not left_out & {file, posixpath.join(folder, file)}]
     if lost and whole:
         some = ", ".join(map(shown, lost[:FEW])) + (", …" if len(lost) > FEW else "")
-        remarks.append(f"{where} names {len(lost):,} files that are not among the pictures ({some}).")
+        files = "1 file that is" if len(lost) == 1 else f"{len(lost):,} files that are"
+        remarks.append(f"{where} names {files} not among the pictures ({some}).")
     return columns
 
 

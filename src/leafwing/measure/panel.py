@@ -30,6 +30,7 @@ from leafwing.measure import (
     kernel,
     manifold,
     ms_ssim,
+    parzen,
     path,
     sliced,
 )
@@ -177,6 +178,11 @@ def _score(p: Panel) -> Answer:
     return found[0], found[1]
 
 
+def _parzen(p: Panel) -> Answer:
+    samples, data = p.some_samples(parzen.SAMPLES), p.some_data(parzen.SAMPLES + parzen.HELD)
+    return parzen.measure(samples, data, p.rng("parzen"), p.device), None
+
+
 def _path(p: Panel) -> Answer:
     assert p.steps is not None  # see `chosen`
     return path.length(p.steps()), None
@@ -227,6 +233,7 @@ MEASURES: dict[str, Measure] = {
     "ms_ssim": Measure(_ms_ssim, "as the data", of_pixels=True),
     "sharpness": Measure(_sharpness, "as the data", of_pixels=True),
     "score": Measure(_score, "higher", "inception_score", usual=False),
+    "parzen": Measure(_parzen, "higher", of_pixels=True, usual=False),
     "path": Measure(_path, "lower", usual=False),
     "accuracy": Measure(_accuracy, "as the data", usual=False),
 }

@@ -3,7 +3,8 @@
 Source: Goodfellow et al. 2014, arXiv:1406.2661, and its released MNIST configuration (goodfeli/adversarial,
 mnist.yaml): G 100 -> 1200 -> 1200 -> 784, ReLU, weights uniform in +-0.05; D maxout 240x5 -> maxout 240x5 -> 1, weights
 uniform in +-0.005, dropout that keeps 0.8 of the picture and 0.5 elsewhere. Differs: D returns a logit and G ends in
-tanh (pictures lie in [-1, 1] here; sigmoid(2a) = (tanh(a) + 1) / 2, so only the last layer's scale differs).
+tanh (pictures lie in [-1, 1] here; sigmoid(2a) = (tanh(a) + 1) / 2, so only the last layer's scale differs); its last
+biases begin at 0, not at the pixels' mean; players take turns, where that configuration updates both from one batch.
 
 Shape legend: n batch, z latent length, k condition length, c channels, s side, d = c s s.
 """

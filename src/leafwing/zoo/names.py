@@ -28,7 +28,6 @@ OURS = {
     "1611.04076": "lsgan",
     "1701.07875": "wgan",
     "1704.00028": "wgan-gp",
-    "1704.06191": "softmax-gan",
     "1705.07215": "dragan",
     "1706.04987": "alpha-gan",
     "1710.10196": "progan",
@@ -44,6 +43,8 @@ NOTES = {
     "1706.04987": "Why a Greek letter: by its kind, an auto-encoder in the game, it would be AEGAN or AGAN, but AEGAN "
     "(1703.10094) and nearly every other Latin prefix were other GANs' names already, as its authors say in their "
     "footnote 2. Nor is it AlphaGAN (1807.10088), which cuts figures out of pictures.",
+    "1704.06191": "Not the recipe softmax-gan, which is D as a classifier of two classes, as in the lecture: "
+    "this paper's softmax runs over the pictures of a batch.",
 }
 """What should be said of a paper's name."""
 
