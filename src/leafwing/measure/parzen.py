@@ -48,12 +48,12 @@ def likelihood(samples: Tensor, data: Tensor, sigmas: Sequence[float]) -> Tensor
     Returns:
         float64 [n, k].
     """
-    return torch.cat([_of_block(samples, part.double(), sigmas) for part in data.split(BLOCK)])
+    return torch.cat([_of_block(samples, part.double(), sigmas) for part in torch.split(data, BLOCK)])
 
 
 def _of_block(samples: Tensor, data: Tensor, sigmas: Sequence[float]) -> Tensor:
     """As above, for some pictures in float64."""
-    far = torch.cat([_squared(data, part.double()) for part in samples.split(BLOCK)], dim=1)  # [n, m]
+    far = torch.cat([_squared(data, part.double()) for part in torch.split(samples, BLOCK)], dim=1)  # [n, m]
     (m, d), found = samples.shape, []
     for sigma in sigmas:
         top = torch.logsumexp(-far / (2 * sigma**2), dim=1) - math.log(m)
