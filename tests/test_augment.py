@@ -35,7 +35,7 @@ def some_pictures(n: int = 6, channels: int = 3, h: int = 12, w: int = 12) -> to
     return torch.rand(n, channels, h, w) * 2 - 1
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("sides", [(12, 12), (7, 10), (1, 1)])
 def test_at_p_0_nothing_changes_bit_for_bit_and_at_1_everything_does(channels, sides):
     x = some_pictures(64, channels, *sides)

@@ -40,7 +40,7 @@ def plainly(pictures, batch, seed, turn):
     return torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2).float() * (2 / 255) - 1
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("resident", [False, True])
 def test_every_batch_is_what_the_plain_words_say_bit_for_bit(channels, resident, monkeypatch):
     monkeypatch.setattr(feeding, "CHUNK", 3 * 8 * 6 * channels)  # a resident store is copied in several pieces

@@ -297,3 +297,36 @@ def test_channel_changes_match_pillow():
     assert pictures.with_channels(got, 3).shape == (48, 48, 3)
     assert pictures.with_channels(got, 4)[..., 3].min() == 255
     same(pictures.with_channels(pictures.with_channels(RGB, 4), 3), RGB)
+
+
+def test_grey_with_alpha_and_back():
+    """Two channels: grey as Pillow makes it, and the alpha there was; opaque where there was none (issue 5, item 4)."""
+    grey = pictures.with_channels(RGB, 1)
+    two = pictures.with_channels(RGB, 2)
+    same(two[..., :1], grey)
+    assert two[..., 1].min() == 255
+    alpha = np.random.default_rng(0).integers(0, 256, (48, 48, 1), np.uint8)
+    clear = np.concatenate([RGB, alpha], axis=-1)
+    two = pictures.with_channels(clear, 2)
+    same(two, np.concatenate([grey, alpha], axis=-1))
+    same(pictures.with_channels(two, 1), grey)
+    same(pictures.with_channels(two, 3), np.repeat(grey, 3, axis=-1))
+    same(pictures.with_channels(two, 4), np.concatenate([np.repeat(grey, 3, axis=-1), alpha], axis=-1))
+
+
+def test_pictures_are_decoded_to_grey_with_alpha():
+    """LA, RGBA and RGB by file; what is around a padded picture is transparent."""
+    side = RGB.shape[0]
+    alpha = np.full((side, side, 1), 128, np.uint8)
+    for pixels, wanted in (
+        (np.concatenate([RGB, alpha], axis=-1), 128),
+        (np.concatenate([RGB[..., :1], alpha], axis=-1), 128),
+        (RGB, 255),
+    ):
+        found = decode(encoded(Image.fromarray(pixels)), Target(side, 2))
+        assert found.shape == (side, side, 2)
+        same(found, pictures.with_channels(pixels, 2))
+        assert (found[..., 1] == wanted).all()
+    wide = decode(encoded(Image.fromarray(RGB[: side // 2])), Target(side, 2, "pad"))
+    assert (wide[0, :, 1] == 0).all()
+    assert (wide[side // 2, :, 1] == 255).all()

@@ -198,7 +198,7 @@ def test_three_pictures_will_do(tmp_path):
     [
         {"image_size": 0},
         {"image_size": 10_000},
-        {"channels": 2},
+        {"channels": 5},
         {"fit": "stretch"},
         {"background": (0, 0, 300)},
         {"count": 1},

@@ -85,7 +85,7 @@ def test_overrides_are_dotted_and_typed():
         ("optimizer.generator.learnrate=1", ["learnrate"]),
         ("data.image_size=65", ["65", "64"]),
         ("data.image_size=100000", ["data.image_size"]),
-        ("data.channels=2", ["data.channels = 2"]),
+        ("data.channels=5", ["data.channels = 5"]),
         ("prior.dim=0", ["dim must be at least 1"]),
         ("prior.name=gauss", ["'gauss'"]),
         ("train=3", ["train is a section"]),

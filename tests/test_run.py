@@ -65,6 +65,17 @@ def fingerprint(folder: Path) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (4, "RGBA")])
+def test_pictures_of_one_to_four_channels(channels, mode, pictures, tmp_path):
+    """Issue 5, item 4: learnt, through ADA as well, and drawn as files of that kind; three are everywhere else."""
+    play(pictures, tmp_path / "run", 2, [f"data.channels={channels}", "augment.name=ada"])
+    drawn = api.sample(tmp_path / "run", 2, 1, tmp_path / "drawn")
+    for path in sorted(drawn.glob("*.png")):
+        with Image.open(path) as image:
+            assert (image.mode, image.size) == (mode, (16, 16))
+    assert len(list(drawn.glob("*.png"))) == 2
+
+
 def test_the_run_folder_tells_everything(pictures, tmp_path):
     """R44, R45, R71, R72: the resolved recipe, the environment, the log, the sheets, the averaged generator."""
     outcome = play(pictures, tmp_path / "run")

@@ -28,7 +28,7 @@ OPTIONS: list[tuple[list[str], str]] = [
     (["train.n_d_long_first=25"], "without train.n_d_long"),
     (["train.n_d_long=100"], "train.n_d_long = 100 does nothing"),
     (["train.n_d_long=1", "train.n_d_long_every=9"], "train.n_d_long = 1 cannot be"),
-    (["data.channels=2"], "data.channels = 2"),
+    (["data.channels=5"], "data.channels = 5"),
     (["data.channels=0"], "data.channels = 0"),
     (["data.fit=stretch"], "'crop' or 'pad'"),
     (["data.flip=perhaps"], "data.flip"),

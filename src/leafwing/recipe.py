@@ -53,8 +53,8 @@ class DataSettings(Settings):
     """A folder, .zip, .tar, .npz or idx file, or a world: world:faces."""
     image_size: Annotated[int, Field(ge=8, le=1024)] = 64
     """Side of the picture in pixels."""
-    channels: Literal[1, 3, 4] = 3
-    """1 for grey, 3 for colour, 4 with alpha."""
+    channels: Literal[1, 2, 3, 4] = 3
+    """1 for grey, 3 for colour, 2 and 4 the same with alpha."""
     fit: Literal["crop", "pad"] = "crop"
     """How a picture that is not square becomes so."""
     count: Annotated[int, Field(ge=2)] | None = None

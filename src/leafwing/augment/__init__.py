@@ -4,7 +4,7 @@ D never sees a picture as it is, G's gradient passes through the change, and so 
 D is asked, it is asked through `leafwing.game.Looking`. Random numbers come from torch's own generator, which is set
 anew before every round: pure functions of seed, rank and step, in the order of the turns.
 
-Shape legend: n batch, c channels (1 grey, 3 colour, 4 with alpha), h and w sides; pictures lie in [-1, 1].
+Shape legend: n batch, c channels (1 grey, 3 colour, 2 and 4 with alpha), h and w sides; pictures lie in [-1, 1].
 """
 
 from __future__ import annotations
@@ -49,11 +49,17 @@ def refuse_vectors(pictures: Tensor) -> None:
     Raises:
         BadNetwork: these are none.
     """
-    if pictures.ndim != 4 or pictures.shape[1] not in (1, 3, 4):
+    if pictures.ndim != 4 or not 1 <= pictures.shape[1] <= 4:
         raise BadNetwork(
-            f"Samples of shape {list(pictures.shape[1:])} are no pictures of 1, 3 or 4 channels, and only "
+            f"Samples of shape {list(pictures.shape[1:])} are no pictures of 1 to 4 channels, and only "
             "pictures can be augmented: use --set augment.name=none."
         )
+
+
+def split_alpha(pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """Colours [n, 1 or 3, h, w] and alpha [n, 0 or 1, h, w]."""
+    colours = 1 if pictures.shape[1] < 3 else 3
+    return pictures[:, :colours], pictures[:, colours:]
 
 
 def chance(p: Tensor | float, like: Tensor) -> Tensor:

@@ -112,7 +112,7 @@ class ADA(Augment):
 
     def colour(self, pictures: Tensor) -> Tensor:
         """Brightness, contrast, luma flip, hue, saturation; together one matrix. Grey pictures have the first three."""
-        grey = pictures.shape[1] == 1
+        grey = pictures.shape[1] < 3
         brightness = self.number(pictures, "normal", 0.2)
         contrast = self.number(pictures, "log-normal", 0.5 * LN2)
         flipped = (self.some(pictures) & half(pictures)).flatten().to(pictures.dtype)

@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor
 
+from leafwing.augment import split_alpha
+
 GREY = 1 / math.sqrt(3)
 """Each coordinate of the axis of greys, of length 1."""
 
@@ -65,7 +67,7 @@ def hue_turned(angle: Tensor) -> Tensor:
 
 def painted(pictures: Tensor, matrix: Tensor) -> Tensor:
     """Every pixel's colour through its picture's matrix [n, 4, 4]; grey pictures stay grey, alpha stays."""
-    colours, alpha = pictures[:, :3], pictures[:, 3:]
+    colours, alpha = split_alpha(pictures)
     points = colours.expand(-1, 3, -1, -1)
     points = torch.einsum("nij,njhw->nihw", matrix[:, :3, :3], points) + matrix[:, :3, 3, None, None]
     if colours.shape[1] == 1:

@@ -13,7 +13,7 @@ import torch
 from pydantic import BeforeValidator, Field
 from torch import Tensor
 
-from leafwing.augment import Augment, augments, chance, holes, moved, refuse_vectors, uniform
+from leafwing.augment import Augment, augments, chance, holes, moved, refuse_vectors, split_alpha, uniform
 from leafwing.core.config import one_or_more
 
 Change = Literal["colour", "translation", "cutout"]
@@ -66,7 +66,7 @@ def whole_steps(like: Tensor, side: int, share: float) -> Tensor:
 
 def tinted(pictures: Tensor) -> Tensor:
     """Brightness +U[-0.5, 0.5], saturation times U[0, 2], contrast times U[0.5, 1.5]; alpha stays."""
-    colours, alpha = pictures[:, :3], pictures[:, 3:]
+    colours, alpha = split_alpha(pictures)
     colours = colours + uniform(colours, -0.5, 0.5)
     grey = colours.mean(1, keepdim=True)
     colours = grey + (colours - grey) * uniform(colours, 0.0, 2.0)

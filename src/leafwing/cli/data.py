@@ -49,7 +49,7 @@ def build(
     /,
     *,
     image_size: int = 64,
-    channels: Literal[1, 3, 4] = 3,
+    channels: Literal[1, 2, 3, 4] = 3,
     fit: Literal["crop", "pad"] = "crop",
     count: int | None = None,
 ) -> None:
@@ -64,7 +64,7 @@ def build(
     image_size
         Side of the stored squares in pixels.
     channels
-        1 grey, 3 colour, 4 with alpha.
+        1 grey, 3 colour, 2 and 4 the same with alpha.
     fit
         crop cuts the centre square, pad fills up.
     count

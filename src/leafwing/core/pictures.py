@@ -51,14 +51,14 @@ def to_uint8(pictures: Tensor) -> Pixels:
         A new array of (x + 1) * 127.5, rounded.
 
     Shape:
-        ``[n, c, h, w] -> [n, h, w, c]``, c = 1, 3 or 4.
+        ``[n, c, h, w] -> [n, h, w, c]``, c = 1 to 4.
 
     Raises:
         BadNetwork: another shape or type, or values that are not numbers.
     """
-    if pictures.ndim != 4 or pictures.shape[1] not in (1, 3, 4) or not pictures.is_floating_point():
+    if pictures.ndim != 4 or not 1 <= pictures.shape[1] <= 4 or not pictures.is_floating_point():
         raise BadNetwork(
-            "Pictures must be floating point of shape [n, c, h, w] with 1, 3 or 4 channels; "
+            "Pictures must be floating point of shape [n, c, h, w] with 1 to 4 channels; "
             f"got {str(pictures.dtype).removeprefix('torch.')} {list(pictures.shape)}."
         )
     x = pictures.detach().float()
@@ -71,7 +71,7 @@ def to_uint8(pictures: Tensor) -> Pixels:
 
 
 def to_image(pixels: Pixels) -> Image.Image:
-    """One picture, [h, w, c] with 1, 3 or 4 channels, as a Pillow image (L, RGB or RGBA)."""
+    """One picture, [h, w, c] with 1 to 4 channels, as a Pillow image (L, LA, RGB or RGBA)."""
     return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
 
 

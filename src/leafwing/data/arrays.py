@@ -25,7 +25,7 @@ from leafwing.data.pictures import BadPicture
 
 KEYS = ("images", "pictures", "x", "X", "x_train", "data", "frames", "arr_0")
 IDX_NAMES = ("train-images-idx3-ubyte", "train-images-idx3-ubyte.gz", "train-images.idx3-ubyte")
-_CHANNELS = (1, 3, 4)
+_CHANNELS = (1, 2, 3, 4)
 MOST_PACKED = 1100
 """Deflate makes no file smaller than 1/1032: a header that claims more is a lie, told before any row is read."""
 
@@ -245,7 +245,7 @@ def _checked(header: Header, path: Path, name: str) -> Header:
         return header
     raise BadData(
         f"{shown(path)}: {name} has the shape {list(shape)}; pictures are n×height×width, "
-        "n×height×width×channels or n×channels×height×width with 1, 3 or 4 channels."
+        "n×height×width×channels or n×channels×height×width with 1 to 4 channels."
     )
 
 

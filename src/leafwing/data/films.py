@@ -86,7 +86,7 @@ def open_films(
 
     Args:
         source: frames in folders, .npz, .gif, .mp4, or ``world:maze``.
-        channels: 1 grey, 3 RGB, 4 RGBA.
+        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
         count: stop after the episode in which this many frames are reached; for worlds 10,000 if left out.
         world_seed: which instance of a world.
         cache: the cache's folder; default :func:`cache_root`.

@@ -30,7 +30,7 @@ MAX_SCANNED = 4_000_000_000
 """Pixels times passes of a JPEG, a few seconds of work: common files make up to ten passes, a bomb thousands."""
 MIN_SIDE = 8
 
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 # Every mode that Pillow converts to RGB with the right colours; the rest (F, I, LAB, HSV) is refused.
 _SAFE = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 _DEEP = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
@@ -51,7 +51,7 @@ class Target:
 
     Attributes:
         size: side in pixels.
-        channels: 1 grey, 3 RGB or 4 RGBA.
+        channels: 1 grey, 2 grey with alpha, 3 RGB or 4 RGBA.
         fit: ``crop`` keeps the centre square, ``pad`` keeps everything and fills up.
         background: RGB in 0..255, under transparent pixels and around padded ones.
     """
@@ -159,7 +159,7 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def plain(image: Image.Image, channels: int, background: tuple[int, int, int]) -> Image.Image:
-    """Bring any mode of the table to 8-bit grey, RGB or RGBA.
+    """Bring any mode of the table to 8-bit grey, RGB, or either with alpha.
 
     Raises:
         BadPicture: a mode outside the table.
@@ -170,8 +170,8 @@ def plain(image: Image.Image, channels: int, background: tuple[int, int, int]) -
         raise BadPicture(f"colours not read: {_WHY_NOT.get(image.mode, f'mode {image.mode}')}")
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        if channels == 4:
-            return image
+        if channels in (2, 4):
+            return image.convert(_MODES[channels])
         canvas = Image.new("RGBA", image.size, (*background, 255))
         canvas.alpha_composite(image)
         image = canvas.convert("RGB")
@@ -191,7 +191,7 @@ def fitted(image: Image.Image, target: Target) -> Pixels:
 
 
 def from_array(pixels: NDArray[Any]) -> Image.Image:
-    """Wrap uint8 [h, w] or [h, w, 1 | 3 | 4] as a picture; uint16 is scaled by 1/257, bool by 255."""
+    """Wrap uint8 [h, w] or [h, w, 1 | 2 | 3 | 4] as a picture; uint16 is scaled by 1/257, bool by 255."""
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     if pixels.dtype == np.bool_:
@@ -202,20 +202,21 @@ def from_array(pixels: NDArray[Any]) -> Image.Image:
 
 
 def with_channels(pixels: Pixels, channels: int) -> Pixels:
-    """Change [..., c] to [..., channels] for c, channels in 1, 3, 4: ITU-R 601 grey, opaque alpha."""
+    """Change [..., c] to [..., channels] for c, channels from 1 to 4: ITU-R 601 grey, opaque alpha."""
     have = pixels.shape[-1]
     if have == channels:
         return pixels
-    if have == 4:
-        return with_channels(pixels[..., :3], channels)
-    if channels == 1:
-        red, green, blue = (pixels[..., i].astype(np.uint32) for i in range(3))
-        grey = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16  # as Pillow computes it
-        return grey.astype(np.uint8)[..., None]
-    colour = pixels if have == 3 else np.repeat(pixels, 3, axis=-1)
+    colours, has_alpha = pixels[..., : 1 if have < 3 else 3], have in (2, 4)
+    if channels in (2, 4):
+        alpha = pixels[..., -1:] if has_alpha else np.full_like(pixels[..., :1], 255)
+        return np.concatenate([with_channels(colours, channels - 1), alpha], axis=-1)
+    if has_alpha:
+        return with_channels(colours, channels)
     if channels == 3:
-        return colour
-    return np.concatenate([colour, np.full_like(colour[..., :1], 255)], axis=-1)
+        return np.repeat(pixels, 3, axis=-1)
+    red, green, blue = (pixels[..., i].astype(np.uint32) for i in range(3))
+    grey = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16  # as Pillow computes it
+    return grey.astype(np.uint8)[..., None]
 
 
 @contextmanager
@@ -260,6 +261,8 @@ def _padded(image: Image.Image, target: Target) -> Image.Image:
     fill: int | tuple[int, ...] = target.background
     if target.channels == 1:
         fill = int(with_channels(np.array(target.background, np.uint8), 1)[0])
+    elif target.channels == 2:
+        fill = (int(with_channels(np.array(target.background, np.uint8), 1)[0]), 0)
     elif target.channels == 4:
         fill = (*target.background, 0)  # padding is no part of the picture: transparent
     canvas = Image.new(image.mode, (target.size, target.size), fill)

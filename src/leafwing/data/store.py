@@ -108,7 +108,7 @@ def open_data(
     Args:
         source: a folder, .zip, .tar(.gz), .npz, idx file or MNIST folder, or ``world:NAME``.
         image_size: side of the stored squares in pixels, 8 to 4096.
-        channels: 1 grey, 3 RGB, 4 RGBA.
+        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
         fit: ``crop`` cuts the centre square, ``pad`` fills up with the background.
         background: RGB in 0..255 that shows through transparent pixels.
         count: for worlds how many are drawn (default 10,000); for files only the first so many names.
@@ -187,8 +187,8 @@ def _key(stem: str, target: Target, identity: list[Any]) -> str:
 def _target(image_size: int, channels: int, fit: Fit, background: tuple[int, int, int]) -> Target:
     if not 8 <= image_size <= 4096:
         raise BadConfig(f"image_size must be 8 to 4096 pixels; got {image_size}.")
-    if channels not in (1, 3, 4):
-        raise BadConfig(f"channels must be 1 (grey), 3 (RGB) or 4 (RGBA); got {channels}.")
+    if channels not in (1, 2, 3, 4):
+        raise BadConfig(f"channels must be 1 (grey), 2 (grey with alpha), 3 (RGB) or 4 (RGBA); got {channels}.")
     if fit not in ("crop", "pad"):
         raise BadConfig(f"fit must be 'crop' or 'pad'; got {fit!r}.")
     if len(background) != 3 or not all(0 <= v <= 255 for v in background):

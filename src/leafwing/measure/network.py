@@ -48,13 +48,13 @@ class Network:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def __call__(self, pictures: Tensor) -> Tensor:
-        """Pictures [n, c, h, w] in 0..255, uint8 or float, c = 1, 3 or 4 -> float32 [n, d]."""
+        """Pictures [n, c, h, w] in 0..255, uint8 or float, c = 1 to 4 -> float32 [n, d]."""
         return self.compute(self.fitted(pictures)).float()
 
     def fitted(self, pictures: Tensor) -> Tensor:
         """Float32 [n, 3, side, side] in 0..255 on the network's device; grey becomes three equal channels."""
         x = pictures.to(self.device).float()
-        x = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x[:, :3]
+        x = x[:, :1].expand(-1, 3, -1, -1) if x.shape[1] < 3 else x[:, :3]
         return x if self.side is None else resize(x, self.side, self.resizer)
 
     def with_resizer(self, how: str | None) -> Network:
