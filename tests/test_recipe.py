@@ -9,6 +9,7 @@ import pytest
 
 from leafwing.core.config import apply_overrides, read_value
 from leafwing.core.errors import BadConfig
+from leafwing.explain import expectations
 from leafwing.recipe import Recipe, load_recipe, shipped
 
 TINY = {
@@ -54,6 +55,7 @@ def test_every_shipped_recipe_is_complete_typed_and_reads_back(name):
     assert recipe.title
     first = shipped()[name].read_text(encoding="utf-8").splitlines()[0]
     assert first.startswith("# "), "the first line says what to expect"
+    assert "Use it " in expectations(name), "and another when to use it"
     with pytest.raises(pydantic.ValidationError):
         recipe.train.steps = 3
 

@@ -24,6 +24,7 @@ from leafwing import api, run
 from leafwing.core.errors import BadConfig, BadNetwork, BadRun
 from leafwing.core.pictures import read_png_metadata
 from leafwing.explore.sample import latent_from_text
+from leafwing.recipe import priors
 from leafwing.training import fit
 from leafwing.watch.meter import read_rows
 from leafwing.watch.samples import LECTURE_STEPS, is_sheet_step
@@ -74,6 +75,20 @@ def test_pictures_of_one_to_four_channels(channels, mode, pictures, tmp_path):
         with Image.open(path) as image:
             assert (image.mode, image.size) == (mode, (16, 16))
     assert len(list(drawn.glob("*.png"))) == 2
+
+
+@pytest.mark.parametrize("prior", sorted(set(priors.names()) - {"none"}))
+@pytest.mark.parametrize("length", [50, 100])
+def test_every_prior_and_length_of_z(prior, length, pictures, tmp_path):
+    """Issue 5, item 4; R34, R37: learnt from, sampled from, and its z in the picture's metadata."""
+    play(pictures, tmp_path / "run", 1, [f"prior.name={prior}", f"prior.dim={length}"])
+    G = leafwing.load(tmp_path / "run")
+    assert G.prior.dim == length
+    drawn = api.sample(tmp_path / "run", 1, 1, tmp_path / "drawn")
+    (path,) = drawn.glob("*.png")
+    z = latent_from_text(read_png_metadata(path)["leafwing:z"])
+    assert z.shape == (length,)
+    assert G.prior.log_prob(z[None]).isfinite().all()
 
 
 def test_the_run_folder_tells_everything(pictures, tmp_path):

@@ -360,6 +360,8 @@ PAPERS = {
         "optimizer.generator.lr": 5e-5,
         "optimizer.discriminator.lr": 2e-4,
         "optimizer.generator.betas": (0.0, 0.999),
+        "optimizer.generator.eps": 1e-6,
+        "optimizer.discriminator.eps": 1e-6,
     },
 }
 

@@ -21,6 +21,8 @@ class OptimizerSettings(Settings):
     """Learning rate."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
     """Adam's decay rates of the first and second moment; Radford et al. 2016, Sec. 4: 0.5, 0.999."""
+    eps: Annotated[float, Field(gt=0, lt=1)] = 1e-8
+    """What Adam adds to the root of the second moment, against division by nothing; 1e-6 in BigGAN."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Momentum of sgd."""
     momentum_to: Annotated[float, Field(ge=0, lt=1)] | None = None
@@ -45,7 +47,8 @@ class OptimizerSettings(Settings):
     def build(self, parameters: Iterable[torch.nn.Parameter], recorded: bool = False) -> torch.optim.Optimizer:
         """The torch optimiser for these parameters; ``recorded`` if its steps go into CUDA graphs."""
         if self.name == "adam":
-            return torch.optim.Adam(parameters, lr=self.lr, betas=self.betas, fused=True, capturable=recorded)
+            lr, betas, eps = self.lr, self.betas, self.eps
+            return torch.optim.Adam(parameters, lr=lr, betas=betas, eps=eps, fused=True, capturable=recorded)
         if self.name == "rmsprop":
             return torch.optim.RMSprop(parameters, lr=self.lr, capturable=recorded)
         return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, fused=True)
