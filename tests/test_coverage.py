@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from leafwing.bench.drawn_faces import DrawnFaces
+from leafwing.bench.drawn_faces import told as faces_row
 from leafwing.cli.main import run
 from leafwing.core.errors import BadConfig
+from leafwing.data import open_data
+from leafwing.data.feed import to_pictures
 from leafwing.measure.coverage import NO_MODE, cover, jensen_shannon, kl, kl_of_chance, nearest_modes
 from leafwing.measure.support import equal_pairs, near_pairs, nearest_pair, support
 from leafwing.networks.mlp import PointDiscriminator, PointGenerator
@@ -216,3 +220,48 @@ def test_bad_input_is_one_sentence(line, part, capsys):
     said = [row for row in capsys.readouterr().err.splitlines() if row.startswith("leafwing: ")]
     assert len(said) == 1
     assert part in said[0]
+
+
+# ---- world:faces ----
+
+
+def test_the_true_faces_have_every_factor_as_the_truth_and_nothing_collapses():
+    """Issue 4, item 3: the world's own faces, read at 32 px, are the first row and score as true faces do."""
+    store = open_data("world:faces", image_size=32, channels=3, fit="crop", count=600, max_bad_share=0.1)
+    found = DrawnFaces(store).truth(600)
+    assert found.recipe == "the truth"
+    assert found.coverage.modes == 12 * 11
+    assert found.coverage.hit > 0.95 * 132 * (1 - (1 - 1 / 132) ** 560)
+    assert found.faces is not None
+    assert found.faces.broken.value < 0.04
+    assert [name for name, fit in found.faces.factors.items() if fit.distance > 1.5 * fit.true_high] == []
+
+
+def test_one_face_again_and_again_is_one_combination():
+    """A collapsed generator: one mode, hair as far from the truth as can be, and the divergence ln 132."""
+    store = open_data("world:faces", image_size=32, channels=3, fit="crop", count=600, max_bad_share=0.1)
+    face = to_pictures(torch.from_numpy(np.array(store.pictures[:1])), channels_last=False)
+    found = faces_row("stuck", 0, 5, face.repeat(200, 1, 1, 1))
+    assert (found.coverage.hit, found.coverage.kl) == (1, pytest.approx(math.log(132)))
+    assert found.effective_modes == pytest.approx(1)
+    assert found.faces is not None
+    assert found.faces.factors["hair_colour"].distance == pytest.approx(11 / 12)
+    assert found.faces.factors["hair_colour"].differs
+
+
+def test_a_recipe_that_is_asked_for_hair_plays_on_the_faces(capsys, tmp_path):
+    """JSON with every factor, a sheet of samples, and the protocol beside the table."""
+    line = ["bench", "coverage", "--on", "world:faces", "--recipe", "cgan", "--steps", "2", "--samples", "60"]
+    line += ["--out", str(tmp_path), "--set", "data.count=128", "generator.width=8", "discriminator.width=8"]
+    assert run([*line, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    truth, played = found["rows"]
+    assert (truth["recipe"], played["recipe"], played["rounds"]) == ("the truth", "cgan", 2)
+    assert set(played["faces"]["factors"]) == set(truth["faces"]["factors"]) >= {"hair_colour", "left_eye", "turn"}
+    assert played["faces"]["broken"]["value"] > truth["faces"]["broken"]["value"]
+    assert "132 combinations of hair and eye colour" in found["protocols"][0]
+    assert (tmp_path / "faces-cgan-0.png").exists()
+    assert run(line) == 0
+    table = capsys.readouterr().out
+    assert "cgan, seed 0: " in table
+    assert "hair_colour 0." in table

@@ -1,7 +1,8 @@
 """``bench coverage``: how many modes a recipe's game reaches, in worlds whose modes are known.
 
 On the mixtures a recipe lends its rules, optimisers and schedules; the players are a fully connected pair.
-On StackedMNIST the recipe plays as it is, on pictures of three digits. Both are played by `leafwing.training.fit`.
+On StackedMNIST and `world:faces` the recipe plays as it is, on pictures of three digits and on drawn faces. All are
+played by `leafwing.training.fit`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from leafwing.core import randomness
 from leafwing.explore.sample import draw
 from leafwing.game import Terms
 from leafwing.measure.coverage import NO_MODE, Coverage, cover, kl_of_chance, nearest_modes
+from leafwing.measure.faces_world import AgainstTruth
 from leafwing.measure.support import equal_pairs, support
 from leafwing.networks.mlp import PointDiscriminator, PointGenerator
 from leafwing.prepare import seat, settle
@@ -48,6 +50,7 @@ class Row:
         effective_modes: 1 / sum p_i^2 over modes, from equal pairs of good samples; None if there is none.
         twins: near-duplicate pairs among ``twins_of`` samples, where the world has a rule for them.
         twins_of: how many samples were compared.
+        faces: every factor against the truth, where the samples are faces.
     """
 
     on: str
@@ -58,6 +61,7 @@ class Row:
     effective_modes: float | None
     twins: int | None = None
     twins_of: int = 0
+    faces: AgainstTruth | None = None
 
 
 class Counting(Watcher):
@@ -79,8 +83,8 @@ def row(on: str, recipe: str, seed: int, rounds: int, labels: NDArray[np.int64],
     return Row(on, recipe, seed, rounds, cover(labels, modes), effective)
 
 
-def play(recipe: Recipe, training: Training, report: Progress) -> Iterator[Tensor]:
-    """Train to the goal, then draw from the averaged generator, without end."""
+def trained(recipe: Recipe, training: Training, report: Progress) -> None:
+    """Train to the goal."""
     average = recipe.average
     fit(
         training,
@@ -90,6 +94,11 @@ def play(recipe: Recipe, training: Training, report: Progress) -> Iterator[Tenso
             Counting(report),
         ],
     )
+
+
+def play(recipe: Recipe, training: Training, report: Progress) -> Iterator[Tensor]:
+    """Train to the goal, then draw from the averaged generator, without end."""
+    trained(recipe, training, report)
     G, seed = standing(training), training.players.seed
     return (samples for _, samples in draw(G, training.players.prior, 10**9, seed, chunk=100))
 

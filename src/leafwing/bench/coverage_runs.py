@@ -8,18 +8,20 @@ from pathlib import Path
 
 import torch
 
-from leafwing.bench import coverage
+from leafwing.bench import coverage, drawn_faces
 from leafwing.bench.coverage import POINTS, Row
+from leafwing.bench.drawn_faces import DrawnFaces, for_faces
 from leafwing.bench.scatter import save_scatter
 from leafwing.bench.stacked import PICTURES, Stacked, for_pictures, open_stacked, save_sheet
 from leafwing.core.errors import BadConfig, did_you_mean
 from leafwing.core.progress import counting, say
-from leafwing.prepare import choose_device
+from leafwing.prepare import choose_device, read_store
 from leafwing.recipe import Recipe, load_recipe
 from leafwing.worlds.mixtures import MIXTURES, Mixture
 
 STACKED = "stacked-mnist"
-WORLDS = (*MIXTURES, STACKED)
+FACES = drawn_faces.NAME
+WORLDS = (*MIXTURES, STACKED, FACES)
 STEPS = 5000
 """Rounds on a mixture unless asked otherwise."""
 
@@ -69,6 +71,12 @@ def run(plan: Plan) -> tuple[list[Row], list[str]]:
             assert digits is not None
             rows += on_stacked(plan, recipes, digits, device)
             protocols.append(digits.protocol(plan.samples or PICTURES))
+        elif name == FACES:
+            faces = DrawnFaces(
+                read_store(for_faces(next(iter(recipes.values())).whole(), plan.steps, 0, plan.settings))
+            )
+            rows += on_faces(plan, recipes, faces, device)
+            protocols.append(faces.protocol(plan.samples or drawn_faces.PICTURES))
         else:
             rows += on_points(plan, recipes, MIXTURES[name], device)
             protocols.append(coverage.points_protocol(MIXTURES[name], plan.width, plan.samples or POINTS))
@@ -94,6 +102,22 @@ def on_points(plan: Plan, recipes: dict[str, Recipe], mixture: Mixture, device: 
             yield row
 
 
+def on_faces(plan: Plan, recipes: dict[str, Recipe], faces: DrawnFaces, device: torch.device) -> Iterator[Row]:
+    """The faces themselves, then every recipe with every seed."""
+    count = plan.samples or drawn_faces.PICTURES
+    yield faces.truth(count)
+    for name, recipe in recipes.items():
+        for seed in range(plan.seeds):
+            say(f"{FACES}: {name}, seed {seed}")
+            fitted = for_faces(recipe, plan.steps, seed, plan.settings)
+            with counting("playing") as report:
+                row, sheet = faces.measure(name, fitted, count, device, report)
+            if plan.out:
+                save_sheet(sheet, plan.out / f"faces-{Path(name).stem}-{seed}.png", FACES)
+            say(told(row))
+            yield row
+
+
 def told(row: Row) -> str:
     """A row in a line, said as soon as it is known: a bench that is stopped has not worked for nothing."""
     found = row.coverage
@@ -112,6 +136,6 @@ def on_stacked(plan: Plan, recipes: dict[str, Recipe], digits: Stacked, device: 
             with counting("playing") as report:
                 row, sheet = digits.measure(name, fitted, count, device, report)
             if plan.out:
-                save_sheet(sheet, plan.out / f"{STACKED}-{Path(name).stem}-{seed}.png")
+                save_sheet(sheet, plan.out / f"{STACKED}-{Path(name).stem}-{seed}.png", STACKED)
             say(told(row))
             yield row

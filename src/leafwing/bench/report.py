@@ -82,7 +82,7 @@ def coverage_text(rows: Sequence[coverage.Row], protocols: Sequence[str]) -> str
                  spread([r.coverage.good for r in of], 3), spread([r.coverage.kl for r in of], 3),
                  spread([r.coverage.js for r in of], 3), spread([r.effective_modes for r in of], 1))
             )  # fmt: skip
-        parts += [on, table(head, body), *twins(here), protocol, ""]
+        parts += [on, table(head, body), *twins(here), *of_faces(here), protocol, ""]
     return "\n".join(parts).rstrip()
 
 
@@ -92,6 +92,16 @@ def twins(rows: Sequence[coverage.Row]) -> list[str]:
     return [f"pairs of {rows[0].twins_of:,} samples nearer than any two of as many reals: {'; '.join(seen)}"] * bool(
         seen
     )
+
+
+def of_faces(rows: Sequence[coverage.Row]) -> Iterator[str]:
+    """A line a row: broken faces, and each factor's distance from the truth, the farthest first."""
+    for r in rows:
+        if r.faces is not None:
+            fits = sorted(r.faces.factors.items(), key=lambda item: item[1].true_high - item[1].distance)
+            told = ", ".join(f"{name} {fit.distance:.2f} ({fit.true_high:.2f})" for name, fit in fits)
+            broken = f"{percent(r.faces.broken.value)} broken (true faces: {percent(r.faces.broken.of_true)})"
+            yield f"{r.recipe}, seed {r.seed}: {broken}; {told}"
 
 
 ZOO_HEAD = ("recipe", "G", "D", "images/s", "start", "end", "nearer", "at equal time", "modes", "good", "obeyed")

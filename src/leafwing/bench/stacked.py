@@ -118,8 +118,8 @@ def iter_pictures(store: Store, start: int = 0, chunk: int = 1000) -> Iterator[T
         start = 0
 
 
-def save_sheet(pictures: Pixels, path: Path) -> None:
+def save_sheet(pictures: Pixels, path: Path, world: str) -> None:
     """A sheet of samples as a PNG, its folder made if there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    about = {"Software": f"Leafwing {__version__}: pictures made by a generator", "leafwing:world": NAME}
+    about = {"Software": f"Leafwing {__version__}: pictures made by a generator", "leafwing:world": world}
     save_png(sheet(pictures), path, about)
