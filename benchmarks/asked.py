@@ -1,29 +1,83 @@
-"""Does a conditional generator of `world:faces` give what was asked for, and still many different faces?
+"""Does a conditional generator of faces give what was asked for, and still many different faces?
 
-    python benchmarks/asked.py RUN [--each 100] [--seed 0]
+    python benchmarks/asked.py RUN [--each 100] [--seed 0]                      # a run on world:faces
+    python benchmarks/asked.py RUN --data FACES.zip --features squeezenet=FILE  # a run on labelled pictures of your own
 
-For every value of `hair` and `eyes` (those that the run knows) so many samples, and as many true faces of that value at
-the run's size, are read by the shipped factor network. Printed, for both: the share read as asked; the mean distance
-between two of them in the network's features, as a share of the true faces'; and how far the hair (or eyes) that nobody
-asked for is from the world's shares (total variation). Eyes are read where they are open; odd ones are two colours.
+For every value of what can be asked so many samples, and as many true faces of that value at the run's size, are read
+by a judge: the shipped factor network for `world:faces`; for other pictures a classifier, linear on a network's
+features, that one half of the labelled pictures teaches, while the other half are the true faces. Printed, for both: the share
+read as asked; the mean distance between two of them in the network's features, as a share of the true faces'; how far
+what nobody asked for is from its shares among these true faces (total variation); and, in the world, the share of faces
+with two unlike eyes. Eyes are read where they are open.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 import leafwing
+from leafwing.core import randomness
+from leafwing.data import open_data
+from leafwing.data.label_doors import read_labels
 from leafwing.explore.asked import Asking
-from leafwing.measure import diversity, factors
+from leafwing.generator import Generator
+from leafwing.measure import accuracy, diversity, factors, features
 from leafwing.measure.factors import Reading
 from leafwing.worlds.faces import Faces
 
 ODD = "odd"
+FEWEST = 8
+"""True faces of a value below which nothing is said of it."""
+Words = dict[str, list[str | None]]
+"""What was read of each picture, by attribute; None where it cannot be seen."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Who reads pictures, and true ones to read beside them.
+
+    Attributes:
+        read: pictures [n, 3, h, w] in [-1, 1] -> words, and features [n, d].
+        true: attribute -> value -> pictures.
+        odd: whether two unlike eyes are told.
+    """
+
+    read: Callable[[Tensor], tuple[Words, Tensor]]
+    true: dict[str, dict[str, Tensor]]
+    odd: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """Of one value, or the mean over values; the true faces' in brackets."""
+
+    n: int
+    right: float
+    right_true: float
+    variety: float
+    unevenness: float
+    odd: float
+    odd_true: float
+
+    def cells(self) -> str:
+        """A line of the table."""
+        return (
+            f"{self.n:6}{self.right:10.1%}{self.right_true:8.1%}{self.variety:9.2f}{self.unevenness:9.2f}"
+            f"{self.odd:10.1%}{self.odd_true:8.1%}"
+        )
+
+
+HEAD = f"{'n':>6}{'as asked':>10}{'(true)':>8}{'variety':>9}{'rest: TV':>9}{'odd eyes':>10}{'(true)':>8}"
+
+
+# ---- the world's faces ----
 
 
 def eyes_of(reading: Reading) -> list[str | None]:
@@ -32,27 +86,120 @@ def eyes_of(reading: Reading) -> list[str | None]:
     return [(left if left == right else ODD) if seen else None for left, right, seen in pairs]
 
 
-def words_of(reading: Reading) -> dict[str, list[str | None]]:
-    """What was read, by attribute."""
-    return {"hair": list(reading.names("hair_colour")), "eyes": eyes_of(reading)}
+def read_factors(pictures: Tensor) -> tuple[Words, Tensor]:
+    """Hair and eyes by the shipped factor network."""
+    reading = factors.read(pictures)
+    return {"hair": list(reading.names("hair_colour")), "eyes": eyes_of(reading)}, reading.features
 
 
-def true_faces(world: Faces, attribute: str, each: int, side: int) -> dict[str, Tensor]:
-    """So many true faces of every value, [n, 3, side, side] in [-1, 1]."""
-    found: dict[str, list[int]] = defaultdict(list)
+def of_world(side: int, each: int, seed: int) -> Judge:
+    """The factor network, and faces that no run has seen."""
+    world, found = Faces(seed + 1), defaultdict[str, dict[str, list[int]]](lambda: defaultdict(list))
     for index in range(40 * each):
-        found[str(world.labels(index)[attribute])].append(index)
-    return {
-        value: torch.from_numpy(world.render(which[:each], side, workers=1)).permute(0, 3, 1, 2).float() / 127.5 - 1
-        for value, which in found.items()
+        for attribute in ("hair", "eyes"):
+            found[attribute][str(world.labels(index)[attribute])].append(index)
+    true = {
+        attribute: {value: as_floats(world.render(which[:each], side, workers=1)) for value, which in rows.items()}
+        for attribute, rows in found.items()
     }
+    return Judge(read_factors, true, odd=True)
+
+
+# ---- labelled pictures of one's own ----
+
+
+def of_labels(source: str, wanted: list[str], side: int, name: str, each: int, seed: int) -> Judge:
+    """A classifier that half of the labelled pictures teaches; true faces are those of the other half."""
+    store, net = open_data(source, image_size=side), features.load(name)
+    labels = read_labels(store, wanted)
+    known = np.flatnonzero(np.isfinite(labels.codes).all(1))
+    order = known[randomness.stream(seed, 0, "asked/halves").permutation(len(known))]
+    teach, rest = np.sort(order[::2]), order[1::2]
+
+    def look(pictures: Tensor) -> Tensor:
+        return torch.cat([net((part + 1) * 127.5).cpu() for part in torch.split(pictures, 64)])
+
+    taught = look(as_floats(store.pictures[teach]))
+    kinds = {
+        kind.name: (kind, accuracy.discriminant(taught, torch.from_numpy(labels.codes[teach, n]), len(kind.classes)))
+        for n, kind in enumerate(labels.vocabulary.attributes)
+        if kind.classes
+    }
+
+    def read(pictures: Tensor) -> tuple[Words, Tensor]:
+        seen = look(pictures)
+        said = {key: [kind.classes[i] for i in tell(seen).argmax(1).tolist()] for key, (kind, tell) in kinds.items()}
+        return dict(said), seen
+
+    true = {
+        key: {
+            value: as_floats(store.pictures[np.sort(rest[labels.codes[rest, wanted.index(key)] == code][:each])])
+            for code, value in enumerate(kind.classes)
+        }
+        for key, (kind, _) in kinds.items()
+    }
+    return Judge(read, true)
+
+
+def as_floats(pixels: np.ndarray) -> Tensor:
+    """uint8 [n, h, w, 3] -> [n, 3, h, w] in [-1, 1]."""
+    return torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+# ---- the table ----
+
+
+def told(words: list[str | None]) -> list[str]:
+    """Those that can be seen."""
+    return [word for word in words if word is not None]
+
+
+def share(words: list[str | None], value: str) -> float:
+    """How often a value was read."""
+    return told(words).count(value) / max(1, len(told(words)))
 
 
 def unevenness(words: list[str | None], of_true: list[str | None]) -> float:
     """Total variation between what was read from samples and from true faces."""
-    names = sorted({w for w in [*words, *of_true] if w})
-    shares = [np.array([row.count(n) for n in names]) / max(1, len([w for w in row if w])) for row in (words, of_true)]
-    return float(np.abs(shares[0] - shares[1]).sum() / 2)
+    names = sorted({*told(words), *told(of_true)})
+    return sum(abs(share(words, name) - share(of_true, name)) for name in names) / 2
+
+
+def judged(judge: Judge, attribute: str, value: str, made: Tensor, faces: Tensor) -> Row:
+    """Samples that were asked for a value beside true faces of it."""
+    (ours, seen), (theirs, seen_true) = judge.read(made), judge.read(faces)
+    rng = np.random.default_rng(0)
+    apart = [diversity.mean_distance(part.numpy(), rng).value for part in (seen, seen_true)]
+    rest = [name for name in ours if name != attribute]
+    odd = [share(words["eyes"], ODD) if judge.odd else 0.0 for words in (ours, theirs)]
+    return Row(
+        len(made),
+        share(ours[attribute], value),
+        share(theirs[attribute], value),
+        apart[0] / apart[1],
+        float(np.mean([unevenness(ours[name], theirs[name]) for name in rest])) if rest else 0.0,
+        *odd,
+    )
+
+
+def rows_of(G: Generator, judge: Judge, attribute: str, each: int, seed: int) -> dict[str, Row]:
+    """By value, those with too few true faces left out."""
+    rows = {}
+    for value, faces in sorted(judge.true[attribute].items()):
+        if len(faces) >= FEWEST:
+            drawn = Asking(G, (f"{attribute}={value}",)).draw(each, seed)
+            made = torch.cat([some.pictures for some in drawn]).float().cpu()
+            rows[value] = judged(judge, attribute, value, made, faces)
+    return rows
+
+
+def mean_of(rows: dict[str, Row]) -> Row:
+    """Over values; of the odd eyes over those who were not asked to have any."""
+    plain = [row for value, row in rows.items() if value != ODD]
+    parts = [vars(row) for row in rows.values()]
+    mean = {key: float(np.mean([part[key] for part in parts])) for key in parts[0]}
+    mean |= {key: float(np.mean([vars(row)[key] for row in plain])) for key in ("odd", "odd_true")}
+    return Row(**mean | {"n": sum(row.n for row in rows.values())})  # type: ignore[arg-type]
 
 
 def main() -> None:
@@ -60,33 +207,23 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("--each", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--data", default=None, help="labelled pictures, as for training; world:faces if left out")
+    parser.add_argument("--features", default="faces", help="what the classifier looks at, as for leafwing evaluate")
     options = parser.parse_args()
     torch.set_grad_enabled(False)
-    G, world = leafwing.load(options.run), Faces(options.seed + 1)
+    G = leafwing.load(options.run)
     side = int(G.card["recipe"]["data"]["image_size"])
     known = [kind["name"] for kind in G.card["asked"]["attributes"]]
-    for attribute, other in (("hair", "eyes"), ("eyes", "hair")):
-        if attribute not in known:
-            continue
-        true = true_faces(world, attribute, options.each, side)
-        rows = []
-        print(f"{attribute:10}{'n':>6}{'as asked':>10}{'(true)':>8}{'variety':>9}{f'{other}: TV':>10}")
-        for value, faces in sorted(true.items()):
-            made = torch.cat(
-                [d.pictures for d in Asking(G, (f"{attribute}={value}",)).draw(options.each, options.seed)]
-            )
-            ours, theirs = factors.read(made.float().cpu()), factors.read(faces)
-            right = []
-            for reading in (ours, theirs):
-                told = [w for w in words_of(reading)[attribute] if w]
-                right.append(told.count(value) / max(1, len(told)))
-            rng = np.random.default_rng(0)
-            apart = [diversity.mean_distance(reading.features, rng).value for reading in (ours, theirs)]
-            variation = unevenness(words_of(ours)[other], words_of(theirs)[other])
-            rows.append((right[0], right[1], apart[0] / apart[1], variation))
-            print(f"{value:10}{len(made):6}{right[0]:10.1%}{right[1]:8.1%}{rows[-1][2]:9.2f}{variation:10.2f}")
-        mean = np.mean(rows, axis=0)
-        print(f"{'mean':10}{'':6}{mean[0]:10.1%}{mean[1]:8.1%}{mean[2]:9.2f}{mean[3]:10.2f}\n")
+    if options.data is None:
+        judge = of_world(side, options.each, options.seed)
+    else:
+        judge = of_labels(options.data, known, side, options.features, options.each, options.seed)
+    for attribute in (name for name in judge.true if name in known):
+        rows = rows_of(G, judge, attribute, options.each, options.seed)
+        print(f"{attribute:12}{HEAD}")
+        for value, row in rows.items():
+            print(f"{value:12}{row.cells()}")
+        print(f"{'mean':12}{mean_of(rows).cells()}\n", flush=True)
 
 
 if __name__ == "__main__":
