@@ -5,9 +5,9 @@
 
 For every value of what can be asked so many samples, and as many true faces of that value at the run's size, are read
 by a judge: the shipped factor network for `world:faces`; for other pictures a classifier, linear on a network's
-features, that one half of the labelled pictures teaches, while the other half are the true faces. Printed, for both: the share
-read as asked; the mean distance between two of them in the network's features, as a share of the true faces'; how far
-what nobody asked for is from its shares among these true faces (total variation); and, in the world, the share of faces
+features, that one half of the labelled pictures teaches, while the other half are the true faces. Printed, for both: the
+share read as asked; the mean distance between two of them in the network's features, as a share of the true faces'; how
+far what nobody asked for is from its shares among these true faces (total variation); and, in the world, the share of faces
 with two unlike eyes. Eyes are read where they are open.
 """
 

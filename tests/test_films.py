@@ -278,15 +278,15 @@ def test_the_predictor_answers_at_any_size(network, enters, z_dim):
 
 def test_what_moves_can_be_taken_from_the_last_frame():
     """A step to the right is a way by itself: with that way alone, the next frame is the last one moved, exactly."""
-    from leafwing.networks.unet import mixed
+    from leafwing.networks.unet import mixed, places
 
     past = torch.rand(1, 9, 16, 16)
     ways = torch.full((1, 3 + 4, 16, 16), -1e4)
     ways[:, 5] = 1e4  # after three frames as they are: up, down, left, right
-    moved = mixed(past, 3, (4,), ways)
+    moved = mixed(places(past, 3, (4,)), ways)
     assert torch.equal(moved[..., 4:], past[:, 6:, :, :-4])
     ways[:, 5], ways[:, 0] = -1e4, 1e4
-    assert torch.equal(mixed(past, 3, (4,), ways), past[:, :3])
+    assert torch.equal(mixed(places(past, 3, (4,)), ways), past[:, :3])
 
 
 @pytest.mark.parametrize("name", ["unet", "multiscale"])

@@ -39,6 +39,7 @@ TINY = {
     "progan": (growing := [*light, "growth.stable_kimg=0.02", "growth.fade_kimg=0.02"]),
     "stylegan": [*growing, "generator.style=8", "generator.depth=2"],
     "video-gan": ["generator.width=4", "discriminator.width=4"],
+    "video-gan-maze": ["generator.width=4", "discriminator.width=4"],
     "video-supervised": ["generator.width=4"],
     "stylegan2": [*light, "generator.style=8", "generator.depth=2"],
     "transgan": ["generator.dim=8", "generator.depth=1", "discriminator.dim=8", "discriminator.depth=1"],

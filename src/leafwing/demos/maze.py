@@ -10,7 +10,7 @@ from leafwing.core.errors import BadConfig
 from leafwing.explore.maze import judge
 from leafwing.run import is_run
 
-RECIPES = {"supervised": "video-supervised", "generator": "video-gan"}
+RECIPES = {"supervised": "video-supervised", "generator": "video-gan-maze"}
 WORDS = {
     "one_step": {
         "legal": "next frames that are legal",

@@ -11,6 +11,7 @@ Shape legend: n batch, h frames of history, c channels, s side(s), z latent leng
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import Literal
 
@@ -24,6 +25,11 @@ from leafwing.networks import discriminators, generators
 Way = Literal["concatenate", "add", "modulate"]
 OUTSIDE = 0.1
 """How much of what lies outside [-1, 1] is left while training: a cut alone would have no gradient to come back by."""
+
+LOUD = 4.0
+"""How much louder z begins than a map, where it is concatenated."""
+STAYS = 3.0
+"""Votes that the last frame's pixel has from the beginning where pixels are picked."""
 
 
 def lively(net: nn.Module) -> None:
@@ -65,6 +71,13 @@ class MeetZ(nn.Module):
         return modulated
 
 
+def heard(net: nn.Module) -> None:
+    """Let a short z begin as loud as many maps: what is once decided without it is hard to open again."""
+    for layer in net.modules():
+        if isinstance(layer, MeetZ) and isinstance(layer.mix, nn.Conv2d):
+            layer.mix.weight.data[:, layer.mix.out_channels :].mul_(LOUD)
+
+
 def even(maps: Tensor) -> Tensor:
     """Every place scaled to a mean square of 1 over its maps: Karras et al. 2018, arXiv:1710.10196, Sec. 4.2."""
     return maps * (maps.square().mean(1, keepdim=True) + 1e-8).rsqrt()
@@ -93,6 +106,10 @@ class FrameUNet(nn.Module):
     Every pixel is a mixture of the given frames' pixels there and of the last one's some way off, and something is
     added to it: what stays, moves or comes back need not be drawn again, and what is drawn always has a gradient.
 
+    With ``colours``, for films of few colours such as games, nothing is added: each pixel *is* one of those pixels or
+    of the colours, the likeliest, so that nothing fades while G walks on its own frames. In training it is their
+    mixture, which has a gradient.
+
     Args:
         z_dim: length of z, 0 for none.
         channels: c.
@@ -102,6 +119,10 @@ class FrameUNet(nn.Module):
         fold: a square of so many pixels a side becomes one place with more channels: cheaper; 1 for none.
         enters: how z meets each level.
         moves: pixels by which things may move up, down, left and right, e.g. [2, 4]; [] for none.
+        colours: of which, or of which given pixel, each pixel is one, as "#fadc3c"; none to mix and add instead.
+
+    Raises:
+        BadNetwork: a colour that is none, or frames that are not red, green and blue.
 
     Shape:
         ``[n, z], [n, h * c, s, s] -> [n, c, s, s]``, in [-1, 1] in evaluation mode.
@@ -119,22 +140,28 @@ class FrameUNet(nn.Module):
         fold: int = 4,
         enters: Way = "concatenate",
         moves: tuple[int, ...] = (4,),
+        colours: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         self.channels, self.fold, self.parts, self.moves = channels, fold, fold * 2**levels, tuple(moves)
+        self.palette: Tensor | None
+        self.register_buffer("palette", palette_of(colours, channels) if colours else None)
         widths = [width * (2 + level) // 2 for level in range(levels + 1)]
         self.stem = nn.Conv2d(history * channels * fold**2, width, 1)
         self.down = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise(widths))
         self.before = nn.ModuleList(Level(w, 0, enters) for w in widths[:-1])
         self.after = nn.ModuleList(Level(w, z_dim, enters) for w in widths)
         self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
-        ways = history + 4 * len(self.moves)
-        self.out = nn.Conv2d(width, (channels + ways) * fold**2, 1)
+        ways = history + 4 * len(self.moves) + (len(colours) or channels)
+        self.out = nn.Conv2d(width, ways * fold**2, 1)
         self.unfold = nn.PixelShuffle(fold)
         lively(self)
         for level in [*self.before, *self.after]:
             level.second.weight.data.mul_(0.5)
         self.out.weight.data.mul_(0.1)
+        if colours and self.out.bias is not None:  # most of what is to be seen stays as it is
+            self.out.bias.data[(history - 1) * fold**2 : history * fold**2] = STAYS
+            heard(self)
 
     def forward(self, z: Tensor, history: Tensor | None = None) -> Tensor:
         """The next frame, one of those possible."""
@@ -153,19 +180,31 @@ class FrameUNet(nn.Module):
             x = kept[level] + self.up[level](F.interpolate(F.leaky_relu(x, 0.2), scale_factor=2))
             x = self.after[level](x, z)
         out = self.unfold(self.out(F.leaky_relu(even(x), 0.2))).float()
-        added, ways = out[:, : self.channels], out[:, self.channels :]
-        frame: Tensor = mixed(history.clamp(-1, 1), self.channels, self.moves, ways) + added
+        found = places(history.clamp(-1, 1), self.channels, self.moves)
+        if self.palette is None:
+            added, ways = out[:, : self.channels], out[:, self.channels :]
+            frame = mixed(found, ways) + added
+        else:
+            frame = picked(found, self.palette.float(), out, self.training)
         frame = frame[:, :, :height, :width]
         inside = frame.clamp(-1, 1)
         return torch.lerp(inside, frame, OUTSIDE) if self.training else inside
 
 
-def mixed(history: Tensor, channels: int, moves: tuple[int, ...], ways: Tensor) -> Tensor:
-    """Each pixel from where ``ways`` say: any of the given frames as it is, or the last one moved.
+def palette_of(colours: tuple[str, ...], channels: int) -> Tensor:
+    """``#rrggbb`` -> numbers in [-1, 1], [m, 3]."""
+    wrong = next((colour for colour in colours if not re.fullmatch("#[0-9a-fA-F]{6}", colour)), None)
+    if wrong is not None:
+        raise BadNetwork(f'generator.colours: {wrong!r} is no colour; write red, green and blue as in "#fadc3c".')
+    if channels != 3:
+        raise BadNetwork(f"generator.colours are of red, green and blue, but data.channels = {channels}: set it to 3.")
+    return torch.tensor([list(bytes.fromhex(colour[1:])) for colour in colours]) / 127.5 - 1
 
-    Source: Finn, Goodfellow & Levine 2016, arXiv:1605.07157, Sec. 3 (dynamic neural advection), with few moves.
 
-    Shape: ``[n, h * c, s, s] and ways [n, h + 4 * len(moves), s, s] -> [n, c, s, s]``.
+def places(history: Tensor, channels: int, moves: tuple[int, ...]) -> list[Tensor]:
+    """Where a pixel can come from: any of the given frames as it is, then the last one moved up, down, left, right.
+
+    Shape: ``[n, h * c, s, s] -> h + 4 * len(moves) of [n, c, s, s]``.
     """
     found = list(torch.split(history, channels, 1))
     last, (height, width) = found[-1], history.shape[2:]
@@ -173,7 +212,31 @@ def mixed(history: Tensor, channels: int, moves: tuple[int, ...], ways: Tensor) 
         wide = F.pad(last, (far, far, far, far), mode="replicate")
         for dy, dx in ((-far, 0), (far, 0), (0, -far), (0, far)):
             found.append(wide[:, :, far + dy : far + dy + height, far + dx : far + dx + width])
-    return (torch.stack(found, 1) * ways.softmax(1)[:, :, None]).sum(1)
+    return found
+
+
+def mixed(found: list[Tensor], ways: Tensor) -> Tensor:
+    """Each pixel a mixture of those it can come from.
+
+    Source: Finn, Goodfellow & Levine 2016, arXiv:1605.07157, Sec. 3 (dynamic neural advection), with few moves.
+
+    Shape: ``k of [n, c, s, s] and ways [n, k, s, s] -> [n, c, s, s]``.
+    """
+    frame: Tensor = (torch.stack(found, 1) * ways.softmax(1)[:, :, None]).sum(1)
+    return frame
+
+
+def picked(found: list[Tensor], palette: Tensor, votes: Tensor, training: bool) -> Tensor:
+    """Each pixel the one of those it can come from, or the colour, that has most votes; in training their mixture.
+
+    Shape: ``k of [n, c, s, s], palette [m, c] and votes [n, k + m, s, s] -> [n, c, s, s]``.
+    """
+    best = torch.zeros_like(votes).scatter_(1, votes.argmax(1, keepdim=True), 1.0)
+    shares = votes.softmax(1) if training else best
+    frame = torch.einsum("nmyx,mc->ncyx", shares[:, len(found) :], palette)
+    for share, pixels in zip(shares.chunk(shares.shape[1], 1), found, strict=False):
+        frame = torch.addcmul(frame, share, pixels)
+    return frame
 
 
 @discriminators.register("unet")

@@ -1,0 +1,61 @@
+"""A generator of next frames whose pixels are picked from the past and a palette (issue 6, item 4; R19)."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from leafwing.core.errors import LeafwingError
+from leafwing.networks.unet import FrameUNet, picked
+from leafwing.recipe import load_recipe
+
+COLOURS = ("#000010", "#fadc3c", "#ffffff")
+PALETTE = torch.tensor([[0, 0, 16], [250, 220, 60], [255, 255, 255]]) / 127.5 - 1
+
+
+def network() -> FrameUNet:
+    torch.manual_seed(0)
+    net = FrameUNet(4, 3, 2, width=16, colours=COLOURS)
+    torch.nn.init.normal_(net.out.bias)  # votes that differ
+    return net
+
+
+def test_every_pixel_is_one_of_the_past_or_of_the_palette_however_long_it_walks():
+    """Nothing fades: after twelve steps each pixel is still exactly a colour of the first frames or the palette."""
+    net = network().eval()
+    past = PALETTE[torch.randint(0, 3, (2, 2, 20, 24))].movedim(-1, 2).flatten(1, 2)
+    for _ in range(12):
+        with torch.no_grad():
+            frame = net(torch.randn(2, 4), past)
+        past = torch.cat([past[:, 3:], frame], 1)
+    apart = (frame.movedim(1, -1)[..., None, :] - PALETTE).abs().sum(-1)
+    assert frame.shape == (2, 3, 20, 24)
+    assert float(apart.amin(-1).max()) < 1e-6
+    assert len(frame.movedim(1, -1).reshape(-1, 3).unique(dim=0)) > 1
+
+
+def test_in_training_it_is_the_mixture_by_shares_of_votes_and_has_a_gradient():
+    found = [torch.randn(2, 3, 5, 5) for _ in range(3)]
+    votes = torch.randn(2, 6, 5, 5, requires_grad=True)
+    everything = torch.stack([*found, *(c[None, :, None, None].expand(2, 3, 5, 5) for c in PALETTE)], 1)
+    by_hand = (everything * F.softmax(votes, 1)[:, :, None]).sum(1)
+    torch.testing.assert_close(picked(found, PALETTE, votes, training=True), by_hand)
+    one = everything.gather(1, votes.argmax(1)[:, None, None].expand(-1, 1, 3, -1, -1))[:, 0]
+    torch.testing.assert_close(picked(found, PALETTE, votes, training=False), one)
+    picked(found, PALETTE, votes, training=True).square().sum().backward()
+    assert votes.grad is not None
+    assert bool((votes.grad.abs().sum(1) > 0).all())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (['generator.colours=["#000010","yellow"]'], "'yellow' is no colour; write red, green and blue"),
+        (['generator.colours=["#00001"]'], "'#00001' is no colour"),
+        (['generator.colours=["#000010"]', "data.channels=1"], "of red, green and blue, but data.channels = 1"),
+    ],
+)
+def test_what_is_no_colour_is_said(settings, message):
+    with pytest.raises(LeafwingError, match=message):
+        load_recipe("video-gan-maze").override(settings).check()
