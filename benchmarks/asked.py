@@ -5,10 +5,10 @@
 
 For every value of what can be asked so many samples, and as many true faces of that value at the run's size, are read
 by a judge: the shipped factor network for `world:faces`; for other pictures a classifier, linear on a network's
-features, that one half of the labelled pictures teaches, while the other half are the true faces. Printed, for both: the
-share read as asked; the mean distance between two of them in the network's features, as a share of the true faces'; how
-far what nobody asked for is from its shares among these true faces (total variation); and, in the world, the share of faces
-with two unlike eyes. Eyes are read where they are open.
+features, that one half of the labelled pictures teaches, while the other half are the true faces. Printed, for both:
+the share read as asked; the mean distance between two of them in the network's features, as a share of the true
+faces'; how far what nobody asked for is from its shares among these true faces (total variation); and, in the world,
+the share of faces with two unlike eyes. Eyes are read where they are open.
 """
 
 from __future__ import annotations
@@ -202,6 +202,7 @@ def mean_of(rows: dict[str, Row]) -> Row:
     return Row(**mean | {"n": sum(row.n for row in rows.values())})  # type: ignore[arg-type]
 
 
+@torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run")
@@ -210,7 +211,6 @@ def main() -> None:
     parser.add_argument("--data", default=None, help="labelled pictures, as for training; world:faces if left out")
     parser.add_argument("--features", default="faces", help="what the classifier looks at, as for leafwing evaluate")
     options = parser.parse_args()
-    torch.set_grad_enabled(False)
     G = leafwing.load(options.run)
     side = int(G.card["recipe"]["data"]["image_size"])
     known = [kind["name"] for kind in G.card["asked"]["attributes"]]
