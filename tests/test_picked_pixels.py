@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
 from leafwing.core.errors import LeafwingError
-from leafwing.networks.unet import FrameUNet, picked
+from leafwing.networks.unet import FrameUNet, palette_of, picked
 from leafwing.recipe import load_recipe
 
 COLOURS = ("#000010", "#fadc3c", "#ffffff")
@@ -48,12 +49,20 @@ def test_in_training_it_is_the_mixture_by_shares_of_votes_and_has_a_gradient():
     assert bool((votes.grad.abs().sum(1) > 0).all())
 
 
+def test_grey_and_transparent_frames_have_the_same_colours():
+    """A grey is what PIL makes of the colour; a fourth channel is opaque."""
+    colours = ("#283cc8", "#fadc3c")
+    grey = [Image.new("RGB", (1, 1), colour).convert("L").getpixel((0, 0)) for colour in colours]
+    assert ((palette_of(colours, 1) + 1) * 127.5).round().flatten().tolist() == grey
+    assert palette_of(colours, 4)[:, 3].tolist() == [1, 1]
+    assert torch.equal(palette_of(colours, 4)[:, :3], palette_of(colours, 3))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         (['generator.colours=["#000010","yellow"]'], "'yellow' is no colour; write red, green and blue"),
         (['generator.colours=["#00001"]'], "'#00001' is no colour"),
-        (['generator.colours=["#000010"]', "data.channels=1"], "of red, green and blue, but data.channels = 1"),
     ],
 )
 def test_what_is_no_colour_is_said(settings, message):

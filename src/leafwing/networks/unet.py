@@ -122,7 +122,7 @@ class FrameUNet(nn.Module):
         colours: of which, or of which given pixel, each pixel is one, as "#fadc3c"; none to mix and add instead.
 
     Raises:
-        BadNetwork: a colour that is none, or frames that are not red, green and blue.
+        BadNetwork: a colour that is none.
 
     Shape:
         ``[n, z], [n, h * c, s, s] -> [n, c, s, s]``, in [-1, 1] in evaluation mode.
@@ -192,13 +192,16 @@ class FrameUNet(nn.Module):
 
 
 def palette_of(colours: tuple[str, ...], channels: int) -> Tensor:
-    """``#rrggbb`` -> numbers in [-1, 1], [m, 3]."""
+    """``#rrggbb`` -> numbers in [-1, 1], [m, c]: greys (ITU-R BT.601, as in pictures) for 1 channel, opaque for 4."""
     wrong = next((colour for colour in colours if not re.fullmatch("#[0-9a-fA-F]{6}", colour)), None)
     if wrong is not None:
         raise BadNetwork(f'generator.colours: {wrong!r} is no colour; write red, green and blue as in "#fadc3c".')
-    if channels != 3:
-        raise BadNetwork(f"generator.colours are of red, green and blue, but data.channels = {channels}: set it to 3.")
-    return torch.tensor([list(bytes.fromhex(colour[1:])) for colour in colours]) / 127.5 - 1
+    levels = torch.tensor([list(bytes.fromhex(colour[1:])) for colour in colours]).float()
+    if channels == 1:
+        levels = (levels @ torch.tensor([[0.299], [0.587], [0.114]])).round()
+    elif channels == 4:
+        levels = F.pad(levels, (0, 1), value=255)
+    return levels / 127.5 - 1
 
 
 def places(history: Tensor, channels: int, moves: tuple[int, ...]) -> list[Tensor]:
