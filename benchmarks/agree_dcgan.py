@@ -25,18 +25,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from agree_spectral import wave
 from torch import Tensor, nn
 
 from leafwing.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 
 Z, SIDE, WIDTH = 100, 64, 64
 Pair = tuple[nn.Module, nn.Module]
-
-
-def wave(*shape: int, phase: float = 0.0) -> Tensor:
-    """Numbers in [-1, 1] that look random, from a formula: the same on every machine, but for rounding."""
-    places = torch.arange(math.prod(shape), dtype=torch.float64)
-    return torch.sin(0.01 * places * places + 0.7 * places + phase).float().reshape(shape)
 
 
 @torch.no_grad()

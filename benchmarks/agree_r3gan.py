@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import torch
+from agree_spectral import wave
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -29,12 +29,6 @@ from leafwing.variants.r3gan import R3GAN
 
 Z, WIDTH, GAMMA, KINDS = 64, 32, 2.0, 10
 Pair = tuple[nn.Module, nn.Module]
-
-
-def wave(*shape: int, phase: float = 0.0) -> Tensor:
-    """Numbers in [-1, 1] that look random, from a formula: the same on every machine, but for rounding."""
-    places = torch.arange(math.prod(shape), dtype=torch.float64)
-    return torch.sin(0.01 * places * places + 0.7 * places + phase).float().reshape(shape)
 
 
 @torch.no_grad()

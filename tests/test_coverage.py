@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from leafwing.bench.drawn_faces import DrawnFaces
-from leafwing.bench.drawn_faces import told as faces_row
+from leafwing.bench.drawn_faces import DrawnFaces, row_of
 from leafwing.cli.main import run
 from leafwing.core.errors import BadConfig
 from leafwing.data import open_data
@@ -241,7 +240,7 @@ def test_one_face_again_and_again_is_one_combination():
     """A collapsed generator: one mode, hair as far from the truth as can be, and the divergence ln 132."""
     store = open_data("world:faces", image_size=32, channels=3, fit="crop", count=600, max_bad_share=0.1)
     face = to_pictures(torch.from_numpy(np.array(store.pictures[:1])), channels_last=False)
-    found = faces_row("stuck", 0, 5, face.repeat(200, 1, 1, 1))
+    found = row_of("stuck", 0, 5, face.repeat(200, 1, 1, 1))
     assert (found.coverage.hit, found.coverage.kl) == (1, pytest.approx(math.log(132)))
     assert found.effective_modes == pytest.approx(1)
     assert found.faces is not None

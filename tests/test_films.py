@@ -278,7 +278,7 @@ def test_the_predictor_answers_at_any_size(network, enters, z_dim):
 
 def test_what_moves_can_be_taken_from_the_last_frame():
     """A step to the right is a way by itself: with that way alone, the next frame is the last one moved, exactly."""
-    from leafwing.networks.unet import mixed, places
+    from leafwing.networks.pixels import mixed, places
 
     past = torch.rand(1, 9, 16, 16)
     ways = torch.full((1, 3 + 4, 16, 16), -1e4)

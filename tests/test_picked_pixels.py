@@ -8,7 +8,8 @@ from PIL import Image
 from torch.nn import functional as F
 
 from leafwing.core.errors import LeafwingError
-from leafwing.networks.unet import FrameUNet, palette_of, picked
+from leafwing.networks.pixels import palette_of, picked
+from leafwing.networks.unet import FrameUNet
 from leafwing.recipe import load_recipe
 
 COLOURS = ("#000010", "#fadc3c", "#ffffff")

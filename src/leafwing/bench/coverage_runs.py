@@ -10,12 +10,13 @@ import torch
 
 from leafwing.bench import coverage, drawn_faces
 from leafwing.bench.coverage import POINTS, Row
-from leafwing.bench.drawn_faces import DrawnFaces, for_faces
+from leafwing.bench.drawn_faces import open_faces
+from leafwing.bench.picture_worlds import PictureWorld, save_sheet
 from leafwing.bench.scatter import save_scatter
-from leafwing.bench.stacked import PICTURES, Stacked, for_pictures, open_stacked, save_sheet
+from leafwing.bench.stacked import open_stacked
 from leafwing.core.errors import BadConfig, did_you_mean
 from leafwing.core.progress import counting, say
-from leafwing.prepare import choose_device, read_store
+from leafwing.prepare import choose_device
 from leafwing.recipe import Recipe, load_recipe
 from leafwing.worlds.mixtures import MIXTURES, Mixture
 
@@ -63,20 +64,18 @@ def run(plan: Plan) -> tuple[list[Row], list[str]]:
     worlds = list(dict.fromkeys(plan.worlds))
     if STACKED in worlds and plan.mnist is None:
         raise BadConfig(f"--on {STACKED} needs --mnist FOLDER, the folder with MNIST's four idx files.")
-    digits = open_stacked(plan.mnist) if plan.mnist and STACKED in worlds else None
+    pictures: dict[str, PictureWorld] = {}
+    if STACKED in worlds and plan.mnist:
+        pictures[STACKED] = open_stacked(plan.mnist)
+    if FACES in worlds:
+        pictures[FACES] = open_faces(next(iter(recipes.values())), plan.settings)
     rows: list[Row] = []
     protocols = []
     for name in worlds:
-        if name == STACKED:
-            assert digits is not None
-            rows += on_stacked(plan, recipes, digits, device)
-            protocols.append(digits.protocol(plan.samples or PICTURES))
-        elif name == FACES:
-            faces = DrawnFaces(
-                read_store(for_faces(next(iter(recipes.values())).whole(), plan.steps, 0, plan.settings))
-            )
-            rows += on_faces(plan, recipes, faces, device)
-            protocols.append(faces.protocol(plan.samples or drawn_faces.PICTURES))
+        if name in pictures:
+            count = plan.samples or pictures[name].samples
+            rows += on_pictures(plan, recipes, pictures[name], count, device)
+            protocols.append(pictures[name].protocol(count))
         else:
             rows += on_points(plan, recipes, MIXTURES[name], device)
             protocols.append(coverage.points_protocol(MIXTURES[name], plan.width, plan.samples or POINTS))
@@ -102,22 +101,6 @@ def on_points(plan: Plan, recipes: dict[str, Recipe], mixture: Mixture, device: 
             yield row
 
 
-def on_faces(plan: Plan, recipes: dict[str, Recipe], faces: DrawnFaces, device: torch.device) -> Iterator[Row]:
-    """The faces themselves, then every recipe with every seed."""
-    count = plan.samples or drawn_faces.PICTURES
-    yield faces.truth(count)
-    for name, recipe in recipes.items():
-        for seed in range(plan.seeds):
-            say(f"{FACES}: {name}, seed {seed}")
-            fitted = for_faces(recipe, plan.steps, seed, plan.settings)
-            with counting("playing") as report:
-                row, sheet = faces.measure(name, fitted, count, device, report)
-            if plan.out:
-                save_sheet(sheet, plan.out / f"faces-{Path(name).stem}-{seed}.png", FACES)
-            say(told(row))
-            yield row
-
-
 def told(row: Row) -> str:
     """A row in a line, said as soon as it is known: a bench that is stopped has not worked for nothing."""
     found = row.coverage
@@ -125,17 +108,19 @@ def told(row: Row) -> str:
     return f"{row.on}: {row.recipe}, seed {row.seed}: {found.hit} of {found.modes}, good {found.good:.3f}, KL {kl}"
 
 
-def on_stacked(plan: Plan, recipes: dict[str, Recipe], digits: Stacked, device: torch.device) -> Iterator[Row]:
+def on_pictures(
+    plan: Plan, recipes: dict[str, Recipe], world: PictureWorld, count: int, device: torch.device
+) -> Iterator[Row]:
     """The data itself, then every recipe with every seed."""
-    count = plan.samples or PICTURES
-    yield digits.truth(count)
+    yield world.truth(count)
     for name, recipe in recipes.items():
         for seed in range(plan.seeds):
-            say(f"{STACKED}: {name}, seed {seed}")
-            fitted = for_pictures(recipe, plan.steps, seed, digits.data, plan.settings)
+            say(f"{world.name}: {name}, seed {seed}")
+            fitted = world.fitted(recipe, plan.steps, seed, plan.settings)
             with counting("playing") as report:
-                row, sheet = digits.measure(name, fitted, count, device, report)
+                row, sheet = world.measure(name, fitted, count, device, report)
             if plan.out:
-                save_sheet(sheet, plan.out / f"{STACKED}-{Path(name).stem}-{seed}.png", STACKED)
+                short = world.name.removeprefix("world:")
+                save_sheet(sheet, plan.out / f"{short}-{Path(name).stem}-{seed}.png", world.name)
             say(told(row))
             yield row

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from leafwing.bench.coverage import TRUTH, Progress, Row, row, trained
-from leafwing.bench.stacked import iter_pictures
+from leafwing.bench.picture_worlds import iter_pictures, on_data
 from leafwing.bench.zoo import drawn
 from leafwing.core.pictures import Pixels, to_uint8
 from leafwing.data import Store
@@ -28,20 +28,25 @@ MODES = len(factors.NAMES["hair_colour"]) * len(EYES)
 """Combinations of hair and eye colours, all equally likely in the world."""
 
 
+FACTS = {"source": NAME, "image_size": SIDE, "count": DRAWN}
+"""What a recipe learns from, unless set otherwise."""
+
+
 @dataclass(frozen=True)
 class DrawnFaces:
-    """The faces that are trained on."""
+    """The faces that are trained on, at the side that was asked for."""
 
     store: Store
+    name: str = NAME
+    samples: int = PICTURES
 
-    @property
-    def side(self) -> int:
-        """Pixels."""
-        return int(self.store.pictures.shape[1])
+    def fitted(self, recipe: Recipe, steps: int | None, seed: int, settings: list[str]) -> Recipe:
+        """The recipe on these faces."""
+        return on_data(recipe, FACTS, steps, seed, settings)
 
     def truth(self, count: int) -> Row:
         """What as many of the faces themselves score."""
-        return told(TRUTH, 0, 0, taken(iter_pictures(self.store), count))
+        return row_of(TRUTH, 0, 0, taken(iter_pictures(self.store), count))
 
     def measure(
         self, name: str, recipe: Recipe, count: int, device: torch.device, report: Progress
@@ -51,18 +56,25 @@ class DrawnFaces:
         training = prepare(recipe, read_store(recipe), device)
         trained(recipe, training, report)
         samples = drawn(standing(training), training, count)
-        return told(name, recipe.train.seed, recipe.train.steps, samples), to_uint8(samples[:64])
+        return row_of(name, recipe.train.seed, recipe.train.steps, samples), to_uint8(samples[:64])
 
     def protocol(self, count: int) -> str:
         """How the figures are made."""
+        side = self.store.pictures.shape[1]
         return (
-            f"{NAME}: {len(self.store):,} faces drawn by program, {self.side}x{self.side}; the recipe as it is but for "
+            f"{NAME}: {len(self.store):,} faces drawn by program, {side}x{side}; the recipe as it is but for "
             f"the data, asked for what its data's first faces are where it is asked for something. Measured on "
             f"{count:,} samples of the averaged G, read by the shipped factor network. Modes: the {MODES} combinations "
             f"of hair and eye colour, all equally likely, of those with open eyes, broken or not; KL(samples || "
             f"uniform) in nats, of which chance alone gives about {kl_of_chance(MODES, count):.4f}. Factors: total "
-            f"variation from the truth, in brackets what 999 in 1,000 sets of as many true faces stay below."
+            f"variation from the truth, in brackets what 999 in 1,000 sets of as many true faces of 64x64 stay below; "
+            f"what another side costs is in the truth's own row."
         )
+
+
+def open_faces(recipe: Recipe, settings: list[str]) -> DrawnFaces:
+    """Draw the faces, or take them from the cache, as these settings of a recipe want them."""
+    return DrawnFaces(read_store(on_data(recipe, FACTS, None, 0, settings)))
 
 
 def taken(parts: Iterator[Tensor], count: int) -> Tensor:
@@ -73,7 +85,7 @@ def taken(parts: Iterator[Tensor], count: int) -> Tensor:
     return torch.cat(found)[:count]
 
 
-def told(name: str, seed: int, rounds: int, pictures: Tensor) -> Row:
+def row_of(name: str, seed: int, rounds: int, pictures: Tensor) -> Row:
     """The row of these faces, [n, 3, s, s] in [-1, 1]."""
     reading = factors.read(pictures)
     seen = reading.open_eyes()
@@ -81,10 +93,3 @@ def told(name: str, seed: int, rounds: int, pictures: Tensor) -> Row:
         seen = ~seen  # nobody's eyes can be seen: a colour is read all the same
     labels = reading.indices("hair_colour")[seen] * len(EYES) + reading.indices("left_eye")[seen]
     return replace(row(NAME, name, seed, rounds, labels.numpy(), MODES), faces=against_truth(reading, seed))
-
-
-def for_faces(recipe: Recipe, steps: int | None, seed: int, settings: list[str]) -> Recipe:
-    """The recipe on these faces."""
-    facts = {"source": NAME, "image_size": SIDE, "channels": 3, "count": DRAWN, "flip": False}
-    train = recipe.train.model_copy(update={"seed": seed, "steps": steps or recipe.train.steps})
-    return replace(recipe, data=recipe.data.model_copy(update=facts), train=train).override(settings)

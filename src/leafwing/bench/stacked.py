@@ -10,13 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from leafwing._version import __version__
 from leafwing.bench.coverage import TRUTH, Progress, Row, play, row
 from leafwing.bench.digits import accuracy, fingerprint, the_reader
-from leafwing.core.pictures import Pixels, save_png, sheet, to_uint8
+from leafwing.bench.picture_worlds import iter_pictures, on_data
+from leafwing.core.pictures import Pixels, to_uint8
 from leafwing.core.progress import counting
 from leafwing.data import Store, cache_root
-from leafwing.data.feed import to_pictures
 from leafwing.data.mnist import MODES, TRIPLES, read_digits, render_stacked
 from leafwing.measure.coverage import kl_of_chance
 from leafwing.measure.digits import DigitReader, read_stacked
@@ -38,6 +37,14 @@ class Stacked:
     reader: DigitReader
     right: float
     """Share of MNIST's 10,000 test digits that the reader reads right."""
+
+    name: str = NAME
+    samples: int = PICTURES
+
+    def fitted(self, recipe: Recipe, steps: int | None, seed: int, settings: list[str]) -> Recipe:
+        """The recipe on these pictures."""
+        facts = {"source": str(self.data), "image_size": SIDE, "count": None}
+        return on_data(recipe, facts, steps, seed, settings)
 
     def truth(self, count: int) -> Row:
         """What the training pictures themselves score, with as many of them."""
@@ -74,7 +81,7 @@ class Stacked:
 
     def store(self) -> Store:
         """The pictures, decoded."""
-        return read_store(for_pictures(Recipe.from_dict({}), None, 0, self.data, []))
+        return read_store(self.fitted(Recipe.from_dict({}), None, 0, []))
 
     def protocol(self, count: int) -> str:
         """How the figures are made."""
@@ -101,25 +108,3 @@ def open_stacked(folder: Path) -> Stacked:
             render_stacked(folder, data, TRIPLES, SIDE, progress=report)
     reader, _ = the_reader(train)
     return Stacked(data, reader, accuracy(reader, test))
-
-
-def for_pictures(recipe: Recipe, steps: int | None, seed: int, data: Path, settings: list[str]) -> Recipe:
-    """The recipe on these pictures; mirrored digits are none, so nothing is mirrored."""
-    facts = {"source": str(data), "image_size": SIDE, "channels": 3, "count": None, "flip": False}
-    train = recipe.train.model_copy(update={"seed": seed, "steps": steps or recipe.train.steps})
-    return replace(recipe, data=recipe.data.model_copy(update=facts), train=train).override(settings)
-
-
-def iter_pictures(store: Store, start: int = 0, chunk: int = 1000) -> Iterator[Tensor]:
-    """The store's pictures from one of them on, [chunk, 3, s, s] in [-1, 1], round and round."""
-    while True:
-        for first in range(start, len(store), chunk):
-            yield to_pictures(torch.from_numpy(np.array(store.pictures[first : first + chunk])), channels_last=False)
-        start = 0
-
-
-def save_sheet(pictures: Pixels, path: Path, world: str) -> None:
-    """A sheet of samples as a PNG, its folder made if there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    about = {"Software": f"Leafwing {__version__}: pictures made by a generator", "leafwing:world": world}
-    save_png(sheet(pictures), path, about)
