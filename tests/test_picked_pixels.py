@@ -7,8 +7,9 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+from leafwing.contract import check_players
 from leafwing.core.errors import LeafwingError
-from leafwing.networks.pixels import palette_of, picked
+from leafwing.networks.pixels import log_likelihood, one_each, painted, palette_of
 from leafwing.networks.unet import FrameUNet
 from leafwing.recipe import load_recipe
 
@@ -42,12 +43,45 @@ def test_in_training_it_is_the_mixture_by_shares_of_votes_and_has_a_gradient():
     votes = torch.randn(2, 6, 5, 5, requires_grad=True)
     everything = torch.stack([*found, *(c[None, :, None, None].expand(2, 3, 5, 5) for c in PALETTE)], 1)
     by_hand = (everything * F.softmax(votes, 1)[:, :, None]).sum(1)
-    torch.testing.assert_close(picked(found, PALETTE, votes, training=True), by_hand)
+    torch.testing.assert_close(painted(found, PALETTE, votes.softmax(1)), by_hand)
     one = everything.gather(1, votes.argmax(1)[:, None, None].expand(-1, 1, 3, -1, -1))[:, 0]
-    torch.testing.assert_close(picked(found, PALETTE, votes, training=False), one)
-    picked(found, PALETTE, votes, training=True).square().sum().backward()
+    torch.testing.assert_close(painted(found, PALETTE, one_each(votes)), one)
+    painted(found, PALETTE, votes.softmax(1)).square().sum().backward()
     assert votes.grad is not None
     assert bool((votes.grad.abs().sum(1) > 0).all())
+
+
+def test_the_likelihood_is_that_of_picking_every_pixel_by_its_shares():
+    """Against a loop; two places of the same colour count together, and what cannot be picked is unlikely, not -inf."""
+    found = [PALETTE[torch.randint(0, 3, (1, 4, 5))].movedim(-1, 1) for _ in range(2)]
+    votes, truth = torch.randn(3, 5, 4, 5), PALETTE[torch.randint(0, 3, (1, 4, 5))].movedim(-1, 1)
+    shares = votes.softmax(1)
+    for answer, told in zip(shares, log_likelihood(found, PALETTE, shares, truth), strict=True):
+        by_hand = 0.0
+        for y in range(4):
+            for x in range(5):
+                colours = [frame[0, :, y, x] for frame in found] + list(PALETTE)
+                right = [torch.equal(colour, truth[0, :, y, x]) for colour in colours]
+                by_hand += float(answer[:, y, x][torch.tensor(right)].sum().log())
+        assert float(told) == pytest.approx(by_hand, rel=1e-4)
+    strange = log_likelihood(found, PALETTE, shares, torch.full_like(truth, 0.5))
+    assert strange.isfinite().all()
+    assert bool((strange < -800).all())
+
+
+def test_answers_are_what_it_says_one_by_one_each_with_its_likelihood():
+    """What z does not touch is computed once a question; that changes nothing of the answers."""
+    net = network()
+    past, z = torch.rand(2, 6, 20, 24) * 2 - 1, torch.randn(6, 4)
+    truth = PALETTE[torch.randint(0, 3, (2, 20, 24))].movedim(-1, 1)
+    frames, likelihood = net.answers(z, past, truth)
+    alone = net(z, past.repeat_interleave(3, 0))
+    torch.testing.assert_close(frames, alone, atol=1e-5, rtol=1e-5)
+    one, likely = net.answers(z[4:5], past[1:], truth[1:])
+    torch.testing.assert_close(likelihood[4:5], likely, atol=1e-2, rtol=1e-4)
+    assert one.shape == (1, 3, 20, 24)
+    likelihood.sum().backward()
+    assert all(p.grad is not None for p in net.parameters())
 
 
 def test_grey_and_transparent_frames_have_the_same_colours():
@@ -69,3 +103,19 @@ def test_grey_and_transparent_frames_have_the_same_colours():
 def test_what_is_no_colour_is_said(settings, message):
     with pytest.raises(LeafwingError, match=message):
         load_recipe("video-gan-maze").override(settings).check()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["generator.colours=[]"], "Only where pixels are picked has a frame a likelihood: set generator.colours"),
+        (["generator.name=multiscale"], "needs a generator whose pixels are picked"),
+    ],
+)
+def test_a_likelihood_is_asked_only_of_who_has_one(settings, message):
+    recipe = load_recipe("video-gan", ["variant.likelihood_weight=1", "generator.width=4", *settings])
+    with pytest.raises(LeafwingError, match=message):
+        check_players(
+            *recipe.build_networks(None), recipe.build_variant(None), recipe.build_prior(), (3, 40, 40),
+            torch.zeros(4, 9, 40, 40),
+        )  # fmt: skip

@@ -8,6 +8,7 @@ import torch
 
 from leafwing.core.errors import BadConfig
 from leafwing.game import Batch, judge
+from leafwing.latents import Binary
 from leafwing.losses import frames
 from leafwing.networks.absent import Absent
 from leafwing.networks.unet import FrameJudge
@@ -55,6 +56,44 @@ def test_energy_and_best_of_many_against_a_loop(many):
     equal = torch.zeros(2, 3, 4, 4, requires_grad=True)
     frames.energy_score(equal, equal.detach(), 2).backward()
     assert equal.grad.isfinite().all()
+
+
+def test_the_log_score_is_that_of_the_mixture_and_wants_the_true_odds():
+    """Against a loop in plain numbers; with every z asked, no other odds than the true ones score better."""
+    likelihood = torch.randn(6, dtype=torch.float64, requires_grad=True)
+    told = likelihood.detach().numpy()
+    by_hand = -np.mean([np.log(np.exp(told[i : i + 3]).mean()) for i in (0, 3)])
+    assert float(frames.log_score(likelihood, 3).detach()) == pytest.approx(by_hand)
+    assert torch.autograd.gradcheck(lambda x: frames.log_score(x, 3), likelihood)
+
+    def score(lefts: int) -> float:
+        """Of 8 answers so many go left for sure, nearly; truth goes left with odds 5/8."""
+        sure = torch.tensor([1e-9, 1 - 1e-9]).log()
+        goes = torch.tensor([1] * lefts + [0] * (8 - lefts))
+        return float(5 / 8 * frames.log_score(sure[goes], 8) + 3 / 8 * frames.log_score(sure[1 - goes], 8))
+
+    assert min(range(9), key=score) == 5
+
+
+def test_z_is_read_back_by_d_and_both_learn_from_it():
+    """Reconstruction of z: half the squared error of D's further outputs; D's score is its first."""
+    z, past = torch.rand(4, 3), torch.randn(4, 6, 8, 8)
+    real, fake = Batch(torch.randn(4, 3, 8, 8), past), Batch(torch.randn(4, 3, 8, 8, requires_grad=True), past, z=z)
+    D, game = (
+        FrameJudge(3, 2, outputs=4, width=4, levels=1, fold=2),
+        Video(reading_weight=2, prior=Binary(3), penalty_every=2),
+    )
+    assert game.d_outputs == 4
+    terms = game.g_terms(D, real, fake)
+    verdicts = judge(D, fake)
+    assert float(terms["reading"].detach()) == pytest.approx(
+        float((verdicts[:, 1:] - z).square().sum(1).mean().detach()), rel=1e-4
+    )
+    (slope,) = torch.autograd.grad(terms["reading"], fake.pictures, retain_graph=True)
+    assert (slope != 0).any()
+    of_d, on_real, _ = game.d_terms(D, real, fake.detached(), 1)
+    assert set(of_d) == {"adversarial", "reading"}
+    assert torch.equal(game.score(on_real), on_real[:, 0])
 
 
 def test_r21_the_energy_score_wants_the_true_odds_and_no_average():

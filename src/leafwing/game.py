@@ -29,6 +29,7 @@ class Batch(NamedTuple):
 
     ``wrong`` [n, k] is what the pictures are not, for variants that want it; ``z`` [n, z_dim] is known of fakes.
     Where G has an encoder, ``code`` [n, z_dim] is what it makes of the reals, and ``rebuilt`` G's pictures of that.
+    ``likelihood`` [n] is how likely G, with that z, made the real: its logarithm, for variants that ask.
     """
 
     pictures: Tensor
@@ -37,6 +38,7 @@ class Batch(NamedTuple):
     z: Tensor | None = None
     code: Tensor | None = None
     rebuilt: Tensor | None = None
+    likelihood: Tensor | None = None
 
     def rows(self, some: slice) -> Batch:
         """Part of the batch."""

@@ -5,6 +5,8 @@ Shape legend: n frames, c channels, h height, w width, k answers to each questio
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from leafwing.core.types import Scalar
@@ -65,6 +67,24 @@ def energy_score(fake: Tensor, real: Tensor, many: int) -> Scalar:
     for shift in range(1, many):
         apart = apart + distances(answers, answers.roll(shift, 1), start=2).mean() / (many - 1)
     return distances(fake, real).mean() - apart / 2
+
+
+def log_score(likelihood: Tensor, many: int) -> Scalar:
+    r"""$-E\log\frac1k\sum_j p(x|z_j)$ over k answers to the same question: best of many, softly, and in likelihood.
+
+    The answer that is nearest already learns most. Smallest, with many answers, where they are distributed as the
+    futures are; with few, rare futures come somewhat too often.
+
+    Source: Burda et al. 2016, arXiv:1509.00519, Sec. 3, with the prior in place of a recognition network; for several
+    futures Bhattacharyya et al. 2018, arXiv:1806.07772.
+
+    Args:
+        likelihood: $\log p(x|z_j)$, k in a row to each question.
+        many: k.
+
+    Shape: [n] -> []
+    """
+    return math.log(many) - likelihood.view(-1, many).logsumexp(1).mean()
 
 
 def distances(some: Tensor, others: Tensor, start: int = 1) -> Tensor:

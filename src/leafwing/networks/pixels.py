@@ -13,6 +13,11 @@ from torch.nn import functional as F
 
 from leafwing.core.errors import BadNetwork
 
+SAME = 0.02
+"""Pixels that differ by less in every channel, of [-1, 1], are the same."""
+UNLIKELY = 1e-20
+"""Chance of what cannot be picked."""
+
 
 def palette_of(colours: tuple[str, ...], channels: int) -> Tensor:
     """``#rrggbb`` -> numbers in [-1, 1], [m, c]: greys (ITU-R BT.601, as in pictures) for 1 channel, opaque for 4."""
@@ -52,16 +57,36 @@ def mixed(found: list[Tensor], ways: Tensor) -> Tensor:
     return frame
 
 
-def picked(found: list[Tensor], palette: Tensor, votes: Tensor, training: bool) -> Tensor:
-    """Each pixel the one of those it can come from, or the colour, that has most votes; in training their mixture.
+def painted(found: list[Tensor], palette: Tensor, shares: Tensor) -> Tensor:
+    """Each pixel a mixture of those it can come from and of the colours; with shares of 0 and 1, one of them.
 
-    Shape: ``k of [n, c, s, s], palette [m, c] and votes [n, k + m, s, s] -> [n, c, s, s]``.
+    Shape: ``k of [n, c, s, s], palette [m, c] and shares [a * n, k + m, s, s] -> [a * n, c, s, s]``: a in a row each.
     """
-    shares = votes.softmax(1) if training else one_each(votes)
-    frame = torch.einsum("nmyx,mc->ncyx", shares[:, len(found) :], palette)
-    for share, pixels in zip(shares.chunk(shares.shape[1], 1), found, strict=False):
-        frame = torch.addcmul(frame, share, pixels)
-    return frame
+    taken, drawn = torch.split(shares, [len(found), len(palette)], 1)
+    frame = of_each(torch.einsum("nmyx,mc->ncyx", drawn, palette), len(found[0]))
+    for share, pixels in zip(of_each(taken, len(found[0])).unbind(2), found, strict=True):
+        frame = torch.addcmul(frame, share[:, :, None], pixels[:, None])
+    return frame.flatten(0, 1)
+
+
+def log_likelihood(found: list[Tensor], palette: Tensor, shares: Tensor, truth: Tensor) -> Tensor:
+    """Of the true frame, if each pixel is picked by its shares: the sum over its pixels, in nats.
+
+    What cannot be picked at all is taken for very unlikely, not for impossible.
+
+    Shape: as in `painted`, and ``truth [n, c, s, s] -> [a * n]``.
+    """
+    with torch.no_grad():
+        same = [(pixels - truth).abs().amax(1) < SAME for pixels in found]
+        same += [(colour[:, None, None] - truth).abs().amax(1) < SAME for colour in palette]
+        right = torch.stack(same, 1).to(shares.dtype)
+    chance = (of_each(shares, len(truth)) * right[:, None]).sum(2)
+    return (chance + UNLIKELY).log().sum((2, 3)).flatten()
+
+
+def of_each(rows: Tensor, questions: int) -> Tensor:
+    """The answers to each question by themselves: [a * n, ...] -> [n, a, ...]."""
+    return rows.view(questions, -1, *rows.shape[1:])
 
 
 def one_each(votes: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from leafwing.core.errors import BadNetwork
 from leafwing.networks import discriminators, generators
-from leafwing.networks.pixels import mixed, palette_of, picked, places
+from leafwing.networks.pixels import log_likelihood, mixed, one_each, painted, palette_of, places
 
 Way = Literal["concatenate", "add", "modulate"]
 OUTSIDE = 0.1
@@ -169,24 +169,49 @@ class FrameUNet(nn.Module):
             raise BadNetwork(
                 "This generator draws the next frame of a film: give it those before, by leafwing predict."
             )
+        found, votes = self.votes(z, history)
+        if self.palette is None:
+            frame = mixed(found, votes[:, self.channels :]) + votes[:, : self.channels]
+        else:
+            shares = votes.softmax(1) if self.training else one_each(votes)
+            frame = painted(found, self.palette.float(), shares)
+        return self.bounded(frame)
+
+    def answers(self, z: Tensor, history: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+        """Several answers to each question, as mixtures, and how likely each makes the true one, in nats.
+
+        Raises:
+            BadNetwork: without ``colours`` nothing is picked, so that nothing has a likelihood.
+
+        Shape:
+            ``[a * n, z], [n, h * c, s, s], [n, c, s, s] -> [a * n, c, s, s], [a * n]``: a in a row to each.
+        """
+        if self.palette is None:
+            raise BadNetwork("Only where pixels are picked has a frame a likelihood: set generator.colours.")
+        found, votes = self.votes(z, history)
+        shares, palette = votes.softmax(1), self.palette.float()
+        return self.bounded(painted(found, palette, shares)), log_likelihood(found, palette, shares, truth)
+
+    def votes(self, z: Tensor, history: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Where pixels can come from, and what is said for each; what z does not touch is computed once a question."""
         height, width = history.shape[2:]
         history = F.pad(history, (0, -width % self.parts, 0, -height % self.parts), mode="replicate")
         x, kept = self.stem(F.pixel_unshuffle(history, self.fold)), []
         for before, down in zip(self.before, self.down, strict=True):
             kept.append(before(x, z))
             x = down(F.leaky_relu(kept[-1], 0.2))
+        if len(z) > len(history):
+            x, *kept = (maps.repeat_interleave(len(z) // len(history), 0) for maps in (x, *kept))
         x = self.after[-1](x, z)
         for level in reversed(range(len(kept))):
             x = kept[level] + self.up[level](F.interpolate(F.leaky_relu(x, 0.2), scale_factor=2))
             x = self.after[level](x, z)
-        out = self.unfold(self.out(F.leaky_relu(even(x), 0.2))).float()
+        votes = self.unfold(self.out(F.leaky_relu(even(x), 0.2))).float()
         found = places(history.clamp(-1, 1), self.channels, self.moves)
-        if self.palette is None:
-            added, ways = out[:, : self.channels], out[:, self.channels :]
-            frame = mixed(found, ways) + added
-        else:
-            frame = picked(found, self.palette.float(), out, self.training)
-        frame = frame[:, :, :height, :width]
+        return [pixels[:, :, :height, :width] for pixels in found], votes[:, :, :height, :width]
+
+    def bounded(self, frame: Tensor) -> Tensor:
+        """Within [-1, 1], but for a little in training."""
         inside = frame.clamp(-1, 1)
         return torch.lerp(inside, frame, OUTSIDE) if self.training else inside
 
