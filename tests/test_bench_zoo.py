@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from leafwing.bench import report, zoo, zoo_runs
-from leafwing.bench.reduced import BATCH, NARROW, is_fully_connected, lasting, of_pictures, reduced
+from leafwing.bench.reduced import BATCH, NARROW, SOONER, is_fully_connected, lasting, of_pictures, reduced
 from leafwing.bench.zoo import Faces, Point, Points, Row, Seen
 from leafwing.bench.zoo_runs import Bench, Plan, equal_time
 from leafwing.cli.main import run
@@ -37,6 +37,8 @@ def test_every_recipe_is_made_small_and_still_builds(name):
             if isinstance(getattr(theirs, setting, None), int):
                 assert getattr(ours, setting) <= getattr(theirs, setting)
     assert is_fully_connected(small) == (name == "gan-2014")
+    if name not in SOONER:
+        assert small.optimizer == own.optimizer
     long = lasting(small, 5000)
     shown = [long.turns_of_d(step) * long.train.batch for step in (long.train.steps, long.train.steps - 1)]
     assert shown[0] >= 5000 > shown[1]

@@ -30,6 +30,7 @@ PRIORS = [
     Binary(5),
     Binary(5, 0.2),
     Categorical(5),
+    Categorical(5, dealt=True),
     TruncatedNormal(5),
     TruncatedNormal(5, 0.01),
     TruncatedNormal(5, 30.0),
@@ -168,6 +169,17 @@ def test_r10_unfair_coin_and_its_density():
     expected = prior.log_prob(outcomes).exp()
     assert expected.tolist() == pytest.approx([0.64, 0.16, 0.16, 0.04], rel=1e-12)
     assert chi_square(draws(prior, 20_000), outcomes, expected) < 16.27
+
+
+def test_dealt_classes_come_once_in_each_pack_and_each_place_takes_all_alike():
+    prior = Categorical(8, dealt=True)
+    drawn = prior.sample(8 * 500 + 3, np.random.default_rng(0)).argmax(1).numpy()
+    packs = drawn[: 8 * 500].reshape(500, 8)
+    assert (np.sort(packs, axis=1) == np.arange(8)).all()
+    assert len(set(drawn[-3:])) == 3
+    for place in range(8):
+        counts = np.bincount(packs[:, place], minlength=8)
+        assert ((counts - 62.5) ** 2 / 62.5).sum() < 24.3, "chi-squared, 7 degrees of freedom, one in a thousand"
 
 
 def test_r7_categorical_takes_all_classes_alike():

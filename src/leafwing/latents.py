@@ -143,17 +143,23 @@ class Categorical:
 
     Args:
         dim: number of classes, and so the length of z.
+        dealt: like cards, so that each ``dim`` draws in a row hold every class once; a draw by itself is as likely to
+            be one class as another, but several answers to one question are none of them by the same z.
     """
 
     dim: int = 100
+    dealt: bool = False
 
     def __post_init__(self) -> None:
         _check_dim(self.dim)
 
     def sample(self, n: int, rng: np.random.Generator) -> Latents:
-        one_hot = np.zeros((n, self.dim), dtype=np.float32)
-        one_hot[np.arange(n), rng.integers(self.dim, size=n)] = 1
-        return torch.from_numpy(one_hot)
+        if self.dealt:
+            packs = np.tile(np.arange(self.dim), (-(-n // self.dim), 1))
+            drawn = rng.permuted(packs, axis=1).ravel()[:n]
+        else:
+            drawn = rng.integers(self.dim, size=n)
+        return torch.from_numpy(np.eye(self.dim, dtype=np.float32)[drawn])
 
     def log_prob(self, z: Latents) -> LogDensities:
         z = _rows(z, self.dim)

@@ -8,7 +8,7 @@ from typing import Any
 
 from leafwing.bench import coverage, data, sample, train
 from leafwing.bench.probe import Ceiling
-from leafwing.bench.reduced import BATCH
+from leafwing.bench.reduced import BATCH, SOONER
 from leafwing.bench.zoo import KEPT, SIDE, Row
 from leafwing.bench.zoo_runs import Bench, equal_time
 from leafwing.worlds.mixtures import MIXTURES
@@ -142,11 +142,13 @@ def zoo_protocol(bench: Bench, here: Sequence[Row], seconds: float | None) -> st
     """How a world's figures are made."""
     images = max((r.points[-1].images for r in here if r.points), default=0)
     batch = 100 if here[0].on in MIXTURES else BATCH
+    own = [f"{name} with {' '.join(SOONER[name])}" for name in dict.fromkeys(r.recipe for r in here) if name in SOONER]
+    told = "".join(f"{one}, " for one in own)
     common = (
         f"D is shown {images:,} real pictures or a few more, {len({r.seed for r in here})} seed(s); networks narrowed, "
-        f"batches of {batch} at most, fp32, other settings the recipe's own, so this says who learns soon, not who "
-        f"learns best. G, D: parameters. {bench.samples:,} samples of the averaged G. At equal time: after "
-        f"{number(seconds, 0)} s of training, when the first was done (on a CPU, seconds of its cores)."
+        f"batches of {batch} at most, fp32, {told}other settings the recipe's own, so this says who "
+        f"learns soon, not who learns best. G, D: parameters. {bench.samples:,} samples of the averaged G. At equal "
+        f"time: after {number(seconds, 0)} s of training, when the first was done (on a CPU, seconds of its cores)."
     )
     if here[0].on.startswith("world:"):
         return (
