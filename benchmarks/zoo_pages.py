@@ -15,6 +15,7 @@ from typing import Any
 
 from PIL import Image
 
+from leafwing.bench.reduced import SOONER
 from leafwing.explain.page import pages
 from leafwing.explore.charts import Line, alone, chart
 
@@ -45,8 +46,9 @@ def main() -> None:
         line = Line(name, [p["images"] / 1000 for p in points], [p["distance"] for p in points])
         drawn = chart([line], f"{row['on']}: distance from the truth", x_title="thousand real images shown to D")
         (images / f"{name}.svg").write_text(alone([drawn]), encoding="utf-8")
+        own = "".join(f", {setting}" for setting in SOONER.get(name, []))
         (images / f"{name}.txt").write_text(
-            f"Made small by `leafwing bench zoo` (G {row['generator']:,} weights, D {row['discriminator']:,}), on "
+            f"Made small by `leafwing bench zoo`{own} (G {row['generator']:,} weights, D {row['discriminator']:,}), on "
             f"{row['on']}, seed {row['seed']}, {row['rounds']:,} rounds, {points[-1]['images']:,} images: distance "
             f"{points[0]['distance']:.3g} at the start, {row['end']['distance']:.3g} at the end, "
             f"{row['end']['modes']} of {row['modes']} modes.\n",
