@@ -105,7 +105,7 @@ def test_distance_of_odds_in_closed_form():
 def test_the_demo_trains_judges_and_goes_on(tmp_path, capsys):
     """`leafwing demo maze`: two runs, two films, a table; run again, it only judges."""
     line = ["demo", "maze", "--out", str(tmp_path), "--steps", "1", "--json"]
-    small = ["generator.width=4", "data.count=160", "watch.samples=8", "train.batch=4"]
+    small = ["generator.width=4", "data.count=160", "watch.samples=8", "train.batch=8"]
     with pytest.MonkeyPatch.context() as patch:
         train = api.train
         patch.setattr(api, "train", lambda data, recipe, **kind: train(data, recipe, settings=small, **kind))

@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 from torch.nn import functional as F
 
 from leafwing.contract import check_players
 from leafwing.core.errors import LeafwingError
+from leafwing.explore import sure
+from leafwing.explore.predict import roll_out
+from leafwing.latents import Categorical
 from leafwing.networks.pixels import log_likelihood, one_each, painted, palette_of
 from leafwing.networks.unet import FrameUNet
 from leafwing.recipe import load_recipe
@@ -119,3 +123,59 @@ def test_a_likelihood_is_asked_only_of_who_has_one(settings, message):
             *recipe.build_networks(None), recipe.build_variant(None), recipe.build_prior(), (3, 40, 40),
             torch.zeros(4, 9, 40, 40),
         )  # fmt: skip
+
+
+class Hesitating(nn.Module):
+    """Draws z's first number, and is as sure as z's second says."""
+
+    def __init__(self, is_picking: bool = True) -> None:
+        super().__init__()
+        self.is_picking = is_picking
+
+    def said(self, z: torch.Tensor, past: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return z[:, :1, None, None] + past, z[:, 1]
+
+    def forward(self, z: torch.Tensor, past: torch.Tensor) -> torch.Tensor:
+        return z[:, :1, None, None] + past
+
+
+def test_where_g_hesitates_another_z_is_drawn_and_the_first_sure_one_taken():
+    """Sure at once; at the third try; never, then the surest. A G that cannot tell takes frames as they come."""
+    z = torch.tensor([
+        [[1, -0.5], [2, 0.0], [3, 0.0]],
+        [[1, -9.0], [2, -5.0], [3, -0.1]],
+        [[1, -9.0], [2, -3.0], [3, -4.0]],
+    ])  # fmt: skip
+    past = torch.tensor([0.0, 10.0, 20.0])[:, None, None, None]
+    assert sure.frames(Hesitating(), z, past).flatten().tolist() == [1, 13, 22]
+    assert sure.frames(Hesitating(), z[:, :1], past).flatten().tolist() == [1, 11, 21]
+    assert sure.frames(Hesitating(is_picking=False), z, past).flatten().tolist() == [1, 11, 21]
+
+
+def test_the_network_is_as_sure_as_its_own_frame_is_likely_and_says_the_frame_of_evaluation():
+    net = network().eval()
+    past, z = PALETTE[torch.randint(0, 3, (2, 2, 20, 24))].movedim(-1, 2).flatten(1, 2), torch.randn(2, 4)
+    with torch.no_grad():
+        frame, certain = net.said(z, past)
+        assert torch.equal(frame, net(z, past))
+        torch.testing.assert_close(certain, torch.cat([net.answers(z[i : i + 1], past[i : i + 1], frame[i : i + 1])[1]
+                                                       for i in range(2)]), atol=1e-3, rtol=1e-4)  # fmt: skip
+        assert bool((certain <= 0).all())
+        net.out.bias[0:] = 0
+        net.out.bias[: net.fold**2] = 1e4  # all votes for the oldest frame: sure
+        assert torch.equal(net.said(z, past)[1], torch.zeros(2))
+    assert net.is_picking
+    assert not FrameUNet(4, 3, 2, width=16).is_picking
+    with pytest.raises(LeafwingError, match="generator.colours"):
+        FrameUNet(4, 3, 2, width=16).said(z, past)
+
+
+def test_walks_with_one_try_and_with_several_begin_alike_where_g_is_sure():
+    """Future j at step i has the same first z however many may be tried."""
+    net = network().eval()
+    past = PALETTE[torch.randint(0, 3, (3, 2, 20, 24))].movedim(-1, 2).flatten(1, 2)
+    prior = Categorical(4, dealt=True)
+    with torch.no_grad():
+        net.out.bias[: net.fold**2] = 1e4
+    one, several = (roll_out(net, prior, past, 3, seed=0, tries=tries) for tries in (1, 4))
+    assert torch.equal(one, several)

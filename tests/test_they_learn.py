@@ -1,4 +1,4 @@
-"""Every recipe of pictures learns, where the truth is known (issue 5, item 7); about three quarters of an hour on one core.
+"""Every recipe of pictures learns where the truth is known (issue 5, item 7): some 50 minutes of one core.
 
 The same runs as ``leafwing bench zoo --recipe NAME --images N``, seed 0. Each has to come nearer to the world by a
 factor and keep so many modes: what was measured (docs/zoo.md), less a margin for other machines' rounding.

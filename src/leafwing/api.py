@@ -362,6 +362,7 @@ def predict(
     episode: int = 0,
     start: int | None = None,
     fps: float = 8,
+    tries: int = 8,
     device: str = "auto",
 ) -> dict[str, Any]:
     """Go on from a moment of a film, several times: a film (.gif, .mp4) or a sheet (.png), and how near it is.
@@ -376,6 +377,7 @@ def predict(
         episode: of the films, from 0.
         start: the first frame that is given; where play begins if left out.
         fps: frames a second of the film.
+        tries: z drawn for a frame that G is not sure of, at most, if it can tell; 1 takes frames as they come.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
     """
     target = Path(out)
@@ -385,7 +387,7 @@ def predict(
         raise BadConfig(f"--fps {fps} cannot be: above 0, at most 1000.")
     G = load(run, device=device)
     with counting("predicting") as report:
-        futures = predicting.predict(G, str(frames), steps, samples, seed, episode, start, report)
+        futures = predicting.predict(G, str(frames), steps, samples, seed, episode, start, report, tries)
     predicting.show(futures, target, fps, provenance(G, seed) | {"leafwing:frames": str(frames)})
     return {"out": str(target), **futures.measured()}
 

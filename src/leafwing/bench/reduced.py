@@ -36,7 +36,7 @@ SOONER = {
     "wgan-gp": rates(5e-4),
 }
 """What a few thousand rounds of narrow networks need where the paper's learning rates (and turns of D, and weights) are
-for hundreds of thousands of wide ones. Measured by ``leafwing bench zoo --recipe NAME --set ...`` against the recipe's own."""
+for hundreds of thousands of wide ones. Measured against the recipe's own: docs/zoo.md."""
 
 
 def of_pictures() -> list[str]:

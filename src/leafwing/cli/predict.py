@@ -21,6 +21,7 @@ def predict(
     episode: int = 0,
     start: int | None = None,
     fps: float = 8,
+    tries: int = 8,
     device: str = "auto",
     json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
@@ -48,6 +49,9 @@ def predict(
         The first frame that is given; where play begins if left out.
     fps
         Frames a second of the film.
+    tries
+        z drawn for a frame that the generator is not sure of, at most, where it picks pixels and can tell; 1 takes
+        frames as they come.
     device
         auto, cpu or cuda.
     json_output
@@ -56,6 +60,16 @@ def predict(
     from leafwing import api
 
     found = api.predict(
-        run, frames, out, steps=steps, samples=samples, seed=seed, episode=episode, start=start, fps=fps, device=device
+        run,
+        frames,
+        out,
+        steps=steps,
+        samples=samples,
+        seed=seed,
+        episode=episode,
+        start=start,
+        fps=fps,
+        tries=tries,
+        device=device,
     )
     print(json.dumps(found, indent=2) if json_output else found["out"])

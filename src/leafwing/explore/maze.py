@@ -17,8 +17,9 @@ from torch import Tensor
 from leafwing.core import pictures, randomness
 from leafwing.core.errors import BadRun
 from leafwing.data.feed import to_pictures
+from leafwing.explore import sure
 from leafwing.explore.predict import history_of, roll_out
-from leafwing.explore.sample import device_of, generate
+from leafwing.explore.sample import device_of
 from leafwing.generator import Generator
 from leafwing.measure import maze as reading
 from leafwing.measure import video
@@ -99,7 +100,14 @@ class Judged:
 
 
 def judge(
-    G: Generator, *, moments: int = 160, answers: int = 24, walks: int = 32, steps: int = 64, seed: int = 0
+    G: Generator,
+    *,
+    moments: int = 160,
+    answers: int = 24,
+    walks: int = 32,
+    steps: int = 64,
+    seed: int = 0,
+    tries: int = sure.TRIES,
 ) -> Judged:
     """Ask both kinds of questions.
 
@@ -110,6 +118,7 @@ def judge(
         walks: how many to walk.
         steps: of each walk.
         seed: of z.
+        tries: z drawn for a frame that G is not sure of, at most; 1 takes frames as they come.
 
     Raises:
         BadRun: a generator of something else.
@@ -118,7 +127,10 @@ def judge(
     if G.card["recipe"]["data"]["channels"] != 3:
         raise BadRun("The maze is judged in colour: train with data.channels = 3.")
     episodes = [Maze(UNSEEN).episode(n) for n in range(max(walks, 1 + moments))]
-    return Judged(one_step(G, episodes, history, moments, answers, seed), walk_on(G, episodes[:walks], steps, seed))
+    return Judged(
+        one_step(G, episodes, history, moments, answers, seed, tries),
+        walk_on(G, episodes[:walks], steps, seed, tries),
+    )
 
 
 def past_of(episode: list[State], now: int, history: int) -> Tensor:
@@ -135,7 +147,9 @@ def questions(episodes: list[list[State]], history: int, count: int) -> list[tup
     return open_ + [moment for moment, n in zip(all_, ways, strict=True) if n == 1][: count - len(open_)]
 
 
-def one_step(G: Generator, episodes: list[list[State]], history: int, moments: int, answers: int, seed: int) -> OneStep:
+def one_step(
+    G: Generator, episodes: list[list[State]], history: int, moments: int, answers: int, seed: int, tries: int
+) -> OneStep:
     """Many answers to each of many true pasts."""
     legal: list[tuple[bool, bool]] = []  # (is the future open, is the answer legal)
     quality: list[tuple[float, float, float]] = []  # PSNR, of the best of 8, sharpness
@@ -144,7 +158,8 @@ def one_step(G: Generator, episodes: list[list[State]], history: int, moments: i
     odds: dict[tuple[Any, ...], dict[int, float]] = {}
     for number, (episode, now) in enumerate(questions(episodes, history, moments)):
         state, true = episode[now], maze.draw(episode[now + 1])
-        z = G.prior.sample(answers, randomness.stream(seed, number, "maze/answers")).to(device_of(G.network))
+        rng = randomness.stream(seed, number, "maze/answers")
+        z = torch.stack([G.prior.sample(answers, rng) for _ in range(tries)], 1).to(device_of(G.network))
         drawn = answer(G, z, past_of(episode, now, history))
         followed = [reading.follows(state, frame) for frame in drawn]
         ways = relative(state)
@@ -191,16 +206,16 @@ def odds_apart(taken: dict[tuple[Any, ...], Counter[int]], odds: dict[tuple[Any,
 
 
 def answer(G: Generator, z: Tensor, past: Tensor) -> Frame:
-    """One frame for each z, uint8 [k, 40, 40, 3]."""
+    """One frame for each row of z [k, tries, z], uint8 [k, 40, 40, 3]."""
     given = past.expand(len(z), -1, -1, -1).to(z.device)
-    return pictures.to_uint8(generate(G.network, z, given))
+    return pictures.to_uint8(sure.frames(G.network, z, given))
 
 
-def walk_on(G: Generator, episodes: list[list[State]], steps: int, seed: int) -> Walk:
+def walk_on(G: Generator, episodes: list[list[State]], steps: int, seed: int, tries: int) -> Walk:
     """Walk from the beginning of every episode, and read each frame."""
     history = history_of(G)
     past = torch.cat([past_of(episode, history - 1, history) for episode in episodes])
-    drawn = roll_out(G.network, G.prior, past, steps, seed)
+    drawn = roll_out(G.network, G.prior, past, steps, seed, tries=tries)
     frames = pictures.to_uint8(drawn.flatten(0, 1)).reshape(len(episodes), steps, maze.SIDE, maze.SIDE, 3)
     legal, heroes, ghosts = list[bool](), list[list[int]](), list[bool]()
     for episode, film in zip(episodes, frames, strict=True):

@@ -20,7 +20,8 @@ from leafwing.core.errors import BadConfig, BadRun
 from leafwing.data.feed import to_pictures
 from leafwing.data.films import Films, open_films
 from leafwing.data.names import shown
-from leafwing.explore.sample import device_of, generate
+from leafwing.explore import sure
+from leafwing.explore.sample import device_of
 from leafwing.generator import Generator
 from leafwing.latents import Prior
 from leafwing.measure import video
@@ -65,7 +66,13 @@ class Futures:
 
 
 def roll_out(
-    G: nn.Module, prior: Prior, past: Tensor, steps: int, seed: int, progress: Callable[[int, int], None] | None = None
+    G: nn.Module,
+    prior: Prior,
+    past: Tensor,
+    steps: int,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+    tries: int = sure.TRIES,
 ) -> Tensor:
     """Walk on: each drawn frame becomes the newest of the history for the next one.
 
@@ -76,6 +83,7 @@ def roll_out(
         steps: t.
         seed: of z.
         progress: called with (done, t).
+        tries: z drawn for a frame that G is not sure of, at most.
 
     Returns:
         [k, t, c, height, width] in [-1, 1], on the CPU.
@@ -83,8 +91,8 @@ def roll_out(
     device, drawn = device_of(G), list[Tensor]()
     history = past.to(device)
     for step in range(steps):
-        z = torch.cat([prior.sample(1, randomness.stream(seed, step, "predict", j)) for j in range(len(past))])
-        frame = generate(G, z.to(device), history).clamp(-1, 1)
+        z = torch.stack([prior.sample(tries, randomness.stream(seed, step, "predict", j)) for j in range(len(past))])
+        frame = sure.frames(G, z.to(device), history).clamp(-1, 1)
         history = torch.cat([history[:, frame.shape[1] :], frame], 1)
         drawn.append(frame.cpu().float())
         if progress is not None:
@@ -113,6 +121,7 @@ def predict(
     episode: int = 0,
     start: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    tries: int = sure.TRIES,
 ) -> Futures:
     """Several futures of one moment of a film.
 
@@ -125,14 +134,15 @@ def predict(
         episode: which one, from 0.
         start: the first frame of the history; where play begins if left out, or the last frames of a short episode.
         progress: called with (done, steps).
+        tries: z drawn for a frame that G is not sure of, at most; 1 takes frames as they come.
 
     Raises:
         BadConfig: an episode or a start that is not there, an episode shorter than the history, or numbers below 1.
         BadRun: a generator of pictures.
     """
     history, channels = history_of(G), int(G.card["recipe"]["data"]["channels"])
-    if steps < 1 or samples < 1:
-        raise BadConfig(f"--steps {steps} and --samples {samples} cannot be: at least 1 of each.")
+    if min(steps, samples, tries) < 1:
+        raise BadConfig(f"--steps {steps}, --samples {samples}, --tries {tries} cannot be: at least 1 of each.")
     count = None if not source.startswith("world:") else 1 + 80 * (episode + 1)
     films = open_films(source, channels=channels, count=count)
     frames, first = one_episode(films, episode)
@@ -148,7 +158,7 @@ def predict(
         )
     past, truth = frames[first : first + history], frames[first + history : first + history + steps]
     given = to_pictures(torch.from_numpy(past.copy()), channels_last=False).flatten(0, 1)
-    drawn = roll_out(G.network, G.prior, given[None].repeat(samples, 1, 1, 1), steps, seed, progress)
+    drawn = roll_out(G.network, G.prior, given[None].repeat(samples, 1, 1, 1), steps, seed, progress, tries)
     pixels = pictures.to_uint8(drawn.flatten(0, 1))
     return Futures(past, truth, pixels.reshape(samples, steps, *pixels.shape[1:]))
 

@@ -26,6 +26,7 @@ Way = Literal["concatenate", "add", "modulate"]
 OUTSIDE = 0.1
 """How much of what lies outside [-1, 1] is left while training: a cut alone would have no gradient to come back by."""
 
+NO_LIKELIHOOD = "Only where pixels are picked has a frame a likelihood: set generator.colours."
 LOUD = 4.0
 """How much louder z begins than a map, where it is concatenated."""
 STAYS = 3.0
@@ -187,10 +188,31 @@ class FrameUNet(nn.Module):
             ``[a * n, z], [n, h * c, s, s], [n, c, s, s] -> [a * n, c, s, s], [a * n]``: a in a row to each.
         """
         if self.palette is None:
-            raise BadNetwork("Only where pixels are picked has a frame a likelihood: set generator.colours.")
+            raise BadNetwork(NO_LIKELIHOOD)
         found, votes = self.votes(z, history)
         shares, palette = votes.softmax(1), self.palette.float()
         return self.bounded(painted(found, palette, shares)), log_likelihood(found, palette, shares, truth)
+
+    @property
+    def is_picking(self) -> bool:
+        """Whether pixels are picked, so that frames have a likelihood."""
+        return self.palette is not None
+
+    def said(self, z: Tensor, history: Tensor) -> tuple[Tensor, Tensor]:
+        """The frames as in evaluation, and how likely they are themselves, in nats: near 0 where it does not hesitate.
+
+        Raises:
+            BadNetwork: without ``colours``, see `answers`.
+
+        Shape:
+            ``[n, z], [n, h * c, s, s] -> [n, c, s, s], [n]``.
+        """
+        if self.palette is None:
+            raise BadNetwork(NO_LIKELIHOOD)
+        found, votes = self.votes(z, history)
+        palette = self.palette.float()
+        frame = painted(found, palette, one_each(votes))
+        return frame.clamp(-1, 1), log_likelihood(found, palette, votes.softmax(1), frame)
 
     def votes(self, z: Tensor, history: Tensor) -> tuple[list[Tensor], Tensor]:
         """Where pixels can come from, and what is said for each; what z does not touch is computed once a question."""
