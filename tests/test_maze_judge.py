@@ -122,3 +122,20 @@ def test_the_demo_trains_judges_and_goes_on(tmp_path, capsys):
 def test_generators_of_pictures_are_not_judged():
     with pytest.raises(BadRun, match="video-gan"):
         judge(Generator(Player(), Uniform(1), {"recipe": {"data": {"history": 0}}}))
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(3600)
+def test_r19_r24_the_recipe_reaches_its_aims_on_the_maze(tmp_path):
+    """A quarter of an hour of one core: legal frames, every turn taken, one hero over 64 steps; the baseline fails so."""
+    found = {}
+    for recipe in ("video-supervised", "video-gan-maze"):
+        api.train(None, recipe, out=tmp_path / recipe, seed=1)
+        found[recipe] = judge(api.load(tmp_path / recipe), seed=1)
+    plain, gan = found["video-supervised"], found["video-gan-maze"]
+    assert gan.one_step.legal >= 0.95
+    assert gan.one_step.turns_missing == 0
+    assert gan.one_step.odds_distance <= 0.15
+    assert gan.walk.one_hero >= 0.95
+    assert plain.one_step.legal_open == 0
+    assert plain.walk.vanished + plain.walk.split >= 0.5
