@@ -127,7 +127,7 @@ def test_generators_of_pictures_are_not_judged():
 @pytest.mark.proof
 @pytest.mark.timeout(3600)
 def test_r19_r24_the_recipe_reaches_its_aims_on_the_maze(tmp_path):
-    """A quarter of an hour of one core: legal frames, every turn taken, one hero over 64 steps; the baseline fails so."""
+    """A quarter of an hour of one core: legal frames, every turn taken, one hero for 64 steps; the baseline fails."""
     found = {}
     for recipe in ("video-supervised", "video-gan-maze"):
         api.train(None, recipe, out=tmp_path / recipe, seed=1)
