@@ -22,10 +22,11 @@ from leafwing.explore import sure
 from leafwing.explore.maze import UNSEEN, history_of, judge, past_of, questions
 from leafwing.generator import Generator
 from leafwing.measure import maze as reading
+from leafwing.worlds import maze
 from leafwing.worlds.maze import Maze
 
 QUESTIONS, ANSWERS = 300, 8
-EDGES = (-np.inf, -10, -5, -3, -2, sure.SURE, -0.5, -0.1, np.inf)
+EDGES = (-np.inf, -10, -5, -3, -2, sure.SURE * maze.SIDE**2, -0.5, -0.1, np.inf)
 
 
 def answered(G: Generator) -> tuple[np.ndarray, np.ndarray]:

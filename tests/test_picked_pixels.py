@@ -126,7 +126,7 @@ def test_a_likelihood_is_asked_only_of_who_has_one(settings, message):
 
 
 class Hesitating(nn.Module):
-    """Draws z's first number, and is as sure as z's second says."""
+    """Draws z's first number as a frame of one pixel, and is as sure as z's second says."""
 
     def __init__(self, is_picking: bool = True) -> None:
         super().__init__()
@@ -140,14 +140,14 @@ class Hesitating(nn.Module):
 
 
 def test_where_g_hesitates_another_z_is_drawn_and_the_first_sure_one_taken():
-    """Sure at once; at the third try; never, then the surest. A G that cannot tell takes frames as they come."""
+    """Sure at once; at the third try; never, then the first. A G that cannot tell takes frames as they come."""
     z = torch.tensor([
-        [[1, -0.5], [2, 0.0], [3, 0.0]],
-        [[1, -9.0], [2, -5.0], [3, -0.1]],
-        [[1, -9.0], [2, -3.0], [3, -4.0]],
-    ])  # fmt: skip
+        [[1, 0.5], [2, 0.0], [3, 0.0]],
+        [[1, 9.0], [2, 5.0], [3, 0.1]],
+        [[1, 9.0], [2, 3.0], [3, 4.0]],
+    ]) * torch.tensor([1, sure.SURE])  # fmt: skip
     past = torch.tensor([0.0, 10.0, 20.0])[:, None, None, None]
-    assert sure.frames(Hesitating(), z, past).flatten().tolist() == [1, 13, 22]
+    assert sure.frames(Hesitating(), z, past).flatten().tolist() == [1, 13, 21]
     assert sure.frames(Hesitating(), z[:, :1], past).flatten().tolist() == [1, 11, 21]
     assert sure.frames(Hesitating(is_picking=False), z, past).flatten().tolist() == [1, 11, 21]
 
