@@ -171,7 +171,7 @@ def judged(judge: Judge, attribute: str, value: str, made: Tensor, faces: Tensor
     rng = np.random.default_rng(0)
     apart = [diversity.mean_distance(part.numpy(), rng).value for part in (seen, seen_true)]
     rest = [name for name in ours if name != attribute]
-    odd = [share(words["eyes"], ODD) if judge.odd else 0.0 for words in (ours, theirs)]
+    odd = [share(words["eyes"], ODD) if judge.odd else float("nan") for words in (ours, theirs)]
     return Row(
         len(made),
         share(ours[attribute], value),

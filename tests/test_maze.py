@@ -112,6 +112,10 @@ def test_render_writes_episodes_and_their_states(tmp_path, capsys):
         assert films.lengths == [80, 20]
         assert np.array_equal(films.pictures[80:], Maze(0).film(1)[:20])
     assert run(["data", "render", "maze", "--count", "9", "--out", str(tmp_path / "films.npz")]) == 2
+    assert (
+        run(["data", "render", "maze", "--count", "3", "--image-size", "80", "--out", str(tmp_path / "big.npz")]) == 0
+    )
+    assert np.load(tmp_path / "big.npz")["frames"].shape == (3, 80, 80, 3)
     assert "not empty" in capsys.readouterr().err
 
 

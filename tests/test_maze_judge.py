@@ -66,6 +66,7 @@ def asked(**kind) -> Judged:
 def test_an_oracle_is_right_in_everything():
     found = asked()
     assert (found.one_step.legal, found.one_step.legal_open) == (1, 1)
+    assert (found.one_step.split_open, found.one_step.unclear_open) == (0, 0)
     assert found.one_step.turns_covered > 0.9
     assert found.one_step.odds_distance < 0.2
     assert found.one_step.sharpness == pytest.approx(1, abs=0.05)
@@ -78,6 +79,8 @@ def test_r19_the_average_of_the_futures_splits_the_hero():
     found, oracle = asked(average=True), asked()
     assert found.one_step.legal == 0.5
     assert found.one_step.legal_open == 0
+    assert found.one_step.split_open > 0.5
+    assert found.one_step.unclear_open > 20
     assert found.one_step.turns_covered == 0
     assert found.one_step.psnr_best < oracle.one_step.psnr_best, "the best of several futures is nearer"
     assert found.walk.legal < 0.9

@@ -163,7 +163,10 @@ def play(
         raise BadConfig(f"--fps {fps} cannot be: above 0, at most 60.")
     played = len(list(record.glob("play-*.npz"))) if record else 0
     frames = maze_play.in_terminal(played if seed is None else seed, fps)
-    print(maze_play.record(frames, record) if record else f"{len(frames)} frames played")
+    if record and len(frames) < 2:
+        print("nothing played, nothing recorded")
+    else:
+        print(maze_play.record(frames, record) if record else f"{len(frames)} frames played")
 
 
 @app.command

@@ -299,7 +299,8 @@ def read_film(path: str | Path) -> list[Image.Image]:
         with _import_av().open(str(path)) as container:
             return [frame.to_image() for frame in container.decode(video=0)]
     except (OSError, ValueError, IndexError) as error:
-        raise BadData(f"{path} cannot be read as a film: {' '.join(str(error).split())}.") from error
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise BadData(f"{path} cannot be read as a film ({why}): save it again.") from error
 
 
 def _check_film(frames: Sequence[Image.Image], fps: float) -> None:

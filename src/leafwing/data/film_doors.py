@@ -84,7 +84,7 @@ def _still(path: Path) -> Pixels:
         raise BadData(f"The frame {shown(path)} is damaged ({' '.join(str(error).split())[:100]}): mend it.") from error
 
 
-def _checked(frames: list[Pixels], path: Path, names: list[str]) -> Pixels:
+def _checked(frames: list[Pixels], path: Path, names: list[str], episode: str = "") -> Pixels:
     for name, frame in zip(names, frames, strict=True):
         if frame.shape != frames[0].shape:
             raise BadData(
@@ -92,7 +92,8 @@ def _checked(frames: list[Pixels], path: Path, names: list[str]) -> Pixels:
                 f"first one {frames[0].shape[1]}×{frames[0].shape[0]}: bring them to one size."
             )
     if len(frames) < 2:
-        raise BadData(f"{shown(path)} holds one frame: nothing follows from it; an episode needs at least 2.")
+        which = f"{shown(path)}: {episode}" if episode else shown(path)
+        raise BadData(f"{which} holds one frame, and nothing follows from it: take it away, or give at least 2.")
     return np.stack(frames)
 
 
@@ -112,7 +113,8 @@ def _of_arrays(path: Path, name: str) -> Iterator[Episode]:
     try:
         with np.load(path, allow_pickle=False) as file:
             if "frames" not in file.files:
-                raise BadData(f"{shown(path)} holds no array 'frames' but {', '.join(file.files) or 'nothing'}.")
+                inside = ", ".join(file.files) or "nothing"
+                raise BadData(f"{shown(path)} holds no array 'frames' but {inside}: save the films under that name.")
             frames, marks = file["frames"], {key: file[key] for key in ("episode", "done") if key in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise BadData(f"{shown(path)} cannot be read as an .npz file of numbers: save it again.") from error
@@ -124,7 +126,8 @@ def _of_arrays(path: Path, name: str) -> Iterator[Episode]:
     parts = list(frames) if frames.ndim == 5 else np.split(frames, _cuts(marks, len(frames), path))
     for number, part in enumerate(part for part in parts if len(part)):
         colour = [np.asarray(plain(from_array(frame), 3, (255, 255, 255))) for frame in part]
-        yield (f"{name}/{number}" if len(parts) > 1 else name), _checked(colour, path, [""] * len(colour))
+        which = f"episode {number}" if len(parts) > 1 else ""
+        yield (f"{name}/{number}" if which else name), _checked(colour, path, [""] * len(colour), which)
 
 
 def _cuts(marks: dict[str, NDArray[Any]], count: int, path: Path) -> NDArray[np.int64]:

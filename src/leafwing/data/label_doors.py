@@ -215,7 +215,9 @@ def parse_table(raw: bytes, where: str) -> tuple[list[str], list[tuple[int, str,
     try:
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
     except csv.Error as error:
-        raise BadData(f"{where}, line {reader.line_num}, cannot be read ({error}).") from None
+        raise BadData(
+            f"{where}, line {reader.line_num}, cannot be read ({error}): close quotation marks, shorten cells."
+        ) from None
     if len(rows) < 2 or len(rows[0][1]) < 2:
         raise BadData(f"{where} holds no labels: the first line should be like file,hair,eyes, then a row a picture.")
     header = rows[0][1]

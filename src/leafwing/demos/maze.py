@@ -15,6 +15,8 @@ WORDS = {
     "one_step": {
         "legal": "next frames that are legal",
         "legal_open": "... where several turns are possible",
+        "split_open": "... answers there with two or more heroes",
+        "unclear_open": "... pixels there near no colour",
         "turns_covered": "possible turns taken in 24 answers",
         "odds_distance": "distance of the turns' odds",
         "psnr": "PSNR, dB",
@@ -48,7 +50,8 @@ def play(out: Path, seed: int = 0, steps: int | None = None, device: str = "auto
         BadConfig: numbers out of range.
     """
     if seed < 0 or (steps is not None and steps < 1):
-        raise BadConfig(f"--seed {seed} and --steps {steps} cannot be: at least 0 and 1.")
+        which = f"--seed {seed} cannot be: at least 0." if seed < 0 else f"--steps {steps} cannot be: at least 1."
+        raise BadConfig(which)
     found: dict[str, Any] = {}
     for name, recipe in RECIPES.items():
         run = out / name

@@ -39,6 +39,8 @@ class OneStep:
     Attributes:
         legal: share of answers that are, pixel for pixel, a possible next frame.
         legal_open: the same where several turns are possible.
+        split_open: share of answers with two or more heroes where several turns are possible.
+        unclear_open: pixels of such an answer that are near no colour of the game: faint or smeared.
         turns_covered: share of the possible turns at such moments that some answer takes.
         turns_missing: of places and headings looked at, how many have a possible turn never taken by any answer.
         odds_distance: between the turns' true odds and those of legal answers, over all moments of a kind: total
@@ -51,6 +53,8 @@ class OneStep:
 
     legal: float
     legal_open: float
+    split_open: float
+    unclear_open: float
     turns_covered: float
     turns_missing: int
     odds_distance: float
@@ -154,6 +158,7 @@ def one_step(
     legal: list[tuple[bool, bool]] = []  # (is the future open, is the answer legal)
     quality: list[tuple[float, float, float]] = []  # PSNR, of the best of 8, sharpness
     covered: list[float] = []
+    failing: list[tuple[float, float]] = []  # where the future is open: heroes too many, pixels near no colour
     taken: dict[tuple[Any, ...], Counter[int]] = {}
     odds: dict[tuple[Any, ...], dict[int, float]] = {}
     for number, (episode, now) in enumerate(questions(episodes, history, moments)):
@@ -166,6 +171,7 @@ def one_step(
         legal += [(len(ways) > 1, after is not None) for after in followed]
         went = Counter((after.heading - state.heading) % 4 for after in followed if after is not None)
         if len(ways) > 1:
+            failing += [(reading.count(frame, maze.HERO, state.layout) > 1, unclear(frame)) for frame in drawn]
             covered.append(float(np.mean([way in went for way in ways])))
             kind = (state.hero, state.heading, tuple(sorted(ways)))
             taken.setdefault(kind, Counter()).update(went)
@@ -174,10 +180,13 @@ def one_step(
         quality.append(
             (float(each.mean()), float(each[:8].max()), float(video.sharp(drawn).mean() / video.sharp(true[None])[0]))
         )
+    split, faint = np.mean(failing, axis=0).tolist()
     psnr, best, sharp = np.mean(quality, axis=0).tolist()
     return OneStep(
         legal=share(ok for _, ok in legal),
         legal_open=share(ok for is_open, ok in legal if is_open),
+        split_open=split,
+        unclear_open=faint,
         turns_covered=float(np.mean(covered)),
         turns_missing=sum(any(way not in taken[kind] for way in ways) for kind, ways in odds.items()),
         odds_distance=odds_apart(taken, odds),
@@ -186,6 +195,11 @@ def one_step(
         psnr_best=best,
         sharpness=sharp,
     )
+
+
+def unclear(frame: Frame) -> float:
+    """How many pixels are near no colour of the game."""
+    return float((reading.rounded(frame) == reading.NONE).all(2).sum())
 
 
 def relative(state: State) -> dict[int, float]:

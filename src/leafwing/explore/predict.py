@@ -108,7 +108,7 @@ def history_of(G: Generator) -> int:
     """
     history = int(G.card["recipe"].get("data", {}).get("history", 0))
     if not history:
-        raise BadRun("This generator draws pictures, not what comes next: train one by --recipe video-gan.")
+        raise BadRun("This generator does not draw what comes next in a film: train one by --recipe video-gan.")
     return history
 
 
@@ -185,7 +185,7 @@ def show(futures: Futures, out: Path, fps: float, about: dict[str, str]) -> None
             (name, pictures.sheet(line, len(steps), scale=max(1, 80 // line.shape[1])))
             for name, line in zip(names, lines, strict=True)
         ]
-        words = f"steps {', '.join(str(s - h + 1) for s in steps)} (1 is the first one drawn)"
+        words = f"truth; steps {', '.join(str(s - h + 1) for s in steps)} (1 is the first one drawn)"
         pictures.save_png(pictures.captioned([(words, sheets[0][1]), *sheets[1:]], 1), out, about)
         return
     shots = []

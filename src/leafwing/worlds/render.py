@@ -47,10 +47,10 @@ def render_folder(
     drawn = build(name, seed)
     file_of = getattr(drawn, "file", "{:06}.png".format)
     size = size or (drawn.min_size if hasattr(drawn, "film") else 64)
-    if out.suffix.lower() == ".npz" and hasattr(drawn, "film"):
-        return render_films(drawn, out, count)
     if size < drawn.min_size:
         raise BadConfig(f"--image-size {size} cannot be: the world {name} starts at {drawn.min_size} pixels.")
+    if out.suffix.lower() == ".npz" and hasattr(drawn, "film"):
+        return render_films(drawn, out, count, size)
     out.mkdir(parents=True, exist_ok=True)
     with (out / "labels.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, ["file", *drawn.factors(0).as_row()])
@@ -67,10 +67,10 @@ def render_folder(
     return out
 
 
-def render_films(world: Any, out: Path, count: int) -> Path:
+def render_films(world: Any, out: Path, count: int, size: int) -> Path:
     """The first ``count`` frames of a world as ``frames``, their ``episode``, and every column of their table."""
     rows = [world.factors(index).as_row() for index in range(count)]
-    frames = world.render(range(count), world.min_size)
+    frames = world.render(range(count), size)
     episode = np.array([int(Path(world.file(index)).parent.name) for index in range(count)])
     out.parent.mkdir(parents=True, exist_ok=True)
     columns: dict[str, Any] = {key: np.array([row[key] for row in rows]) for key in rows[0]}
