@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from leafwing.bench import coverage_runs, digits, stacked
+from leafwing.bench import digits, stacked
 from leafwing.cli.main import run
 from leafwing.core.errors import BadData
 from leafwing.data import mnist, open_data
@@ -122,7 +122,6 @@ def small_bench(monkeypatch, tmp_path):
     monkeypatch.setattr(stacked, "the_reader", lambda train: (Heights(), tmp_path))
     monkeypatch.setattr(stacked, "TRIPLES", 3000)
     monkeypatch.setattr(stacked, "PICTURES", 500)
-    monkeypatch.setattr(coverage_runs, "PICTURES", 500)
     monkeypatch.setattr(stacked, "TWINS", 100)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,7 @@ class Stacked:
     """Share of MNIST's 10,000 test digits that the reader reads right."""
 
     name: str = NAME
-    samples: int = PICTURES
+    samples: int = field(default_factory=lambda: PICTURES)
 
     def fitted(self, recipe: Recipe, steps: int | None, seed: int, settings: list[str]) -> Recipe:
         """The recipe on these pictures."""
