@@ -1,6 +1,6 @@
 """Real Ms. Pac-Man: supervised network and generator on 32x32 patches, judged on whole frames of unseen episodes.
 
-    python benchmarks/mspacman.py FOLDER --out runs/mspacman --rounds 3000
+    python benchmarks/mspacman.py FOLDER --out runs/mspacman --rounds 8000
 
 FOLDER holds one .npz an episode, with ``frames`` [t, 210, 160, 3]; the last two are held out. Nothing of it is kept but
 numbers. The supervised network (`video-supervised`) and the generator (`video-gan-maze`, its colours those of the film)
@@ -109,7 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs/mspacman"))
-    parser.add_argument("--rounds", type=int, default=3000)
+    parser.add_argument("--rounds", type=int, default=8000)
     parser.add_argument("--moments", type=int, default=8, help="of each unseen episode")
     args = parser.parse_args()
     films, unseen = split(args.folder, args.out)
