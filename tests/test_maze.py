@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
@@ -134,6 +135,12 @@ def test_r15_a_person_plays_and_records(tmp_path):
     assert [path.name for path in paths] == ["play-000.npz", "play-001.npz"]
     assert open_films(tmp_path / "films").lengths == [len(frames)] * 2
     assert len(maze_play.play(iter("wwq" + "w" * 50), shown.append)) == 3, "q stops"
+
+    def cut_short() -> Iterator[str]:
+        yield from "ww"
+        raise KeyboardInterrupt
+
+    assert len(maze_play.play(cut_short(), shown.append)) == 3, "Ctrl-C stops, and what was played is kept"
     assert maze_play.as_text(frames[0]).count("▀") == 40 * 20
 
 

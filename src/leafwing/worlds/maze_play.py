@@ -6,7 +6,7 @@ import os
 import select
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ def steer(state: State, wanted: int) -> int:
 
 
 def play(keys: Iterator[str], show: Callable[[Frame], None], seed: int = 0, most: int = 5000) -> list[Frame]:
-    """One game: a key, or "" for none, is taken before each frame; ends with the last dot, at ``q``, or with the keys.
+    """One game: a key, or "" for none, before each frame; ends with the last dot, at q, Ctrl-C, or with the keys.
 
     Args:
         keys: what is pressed.
@@ -48,13 +48,14 @@ def play(keys: Iterator[str], show: Callable[[Frame], None], seed: int = 0, most
     state = maze.begin(randomness.stream(seed, 0, "maze/play"))
     wanted, frames = state.heading, [maze.draw(state)]
     show(frames[0])
-    for key in keys:
-        if key == QUIT or not state.dots or len(frames) >= most:
-            break
-        wanted = KEYS.get(key, wanted)
-        state = maze.go(state, steer(state, wanted))
-        frames.append(maze.draw(state))
-        show(frames[-1])
+    with suppress(KeyboardInterrupt):  # what was played is kept
+        for key in keys:
+            if key == QUIT or not state.dots or len(frames) >= most:
+                break
+            wanted = KEYS.get(key, wanted)
+            state = maze.go(state, steer(state, wanted))
+            frames.append(maze.draw(state))
+            show(frames[-1])
     return frames
 
 
