@@ -36,8 +36,9 @@ def test_every_recipe_is_made_small_and_still_builds(name):
             if isinstance(getattr(theirs, setting, None), int):
                 assert getattr(ours, setting) <= getattr(theirs, setting)
     assert is_fully_connected(small) == (name == "gan-2014")
-    if name not in SOONER:
-        assert (small.optimizer, small.variant) == (own.optimizer, own.variant)
+    told = {setting.split(".")[0] for setting in SOONER.get(name, [])}
+    assert "variant" in told or small.variant == own.variant
+    assert "optimizer" in told or small.optimizer == own.optimizer
     long = lasting(small, 5000)
     shown = [long.turns_of_d(step) * long.train.batch for step in (long.train.steps, long.train.steps - 1)]
     assert shown[0] >= 5000 > shown[1]

@@ -133,13 +133,15 @@ def test_r19_r24_the_recipe_reaches_its_aims_on_the_maze(tmp_path):
     """A quarter of an hour of one core: legal frames, every turn taken, one hero for 64 steps; the baseline fails."""
     found = {}
     for recipe in ("video-supervised", "video-gan-maze"):
-        api.train(None, recipe, out=tmp_path / recipe, seed=1)
-        found[recipe] = judge(api.load(tmp_path / recipe), seed=1)
+        api.train(None, recipe, out=tmp_path / recipe, seed=0)
+        found[recipe] = judge(api.load(tmp_path / recipe), seed=0)
     plain, gan = found["video-supervised"], found["video-gan-maze"]
     assert gan.one_step.legal >= 0.95
     assert gan.one_step.turns_covered >= 0.98
-    assert gan.one_step.turns_missing <= 1, "of 24 places and headings that were looked at"
+    assert gan.one_step.turns_missing == 0
     assert gan.one_step.odds_distance <= 0.15
     assert gan.walk.one_hero >= 0.95
     assert plain.one_step.legal_open == 0
-    assert plain.walk.vanished + plain.walk.split >= 0.5
+    assert plain.one_step.split_open >= 0.3
+    assert plain.one_step.unclear_open >= 20
+    assert plain.walk.vanished >= 0.5

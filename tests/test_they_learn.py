@@ -29,13 +29,13 @@ LEARNED: dict[str, tuple[int, float, int]] = {
     "progan": (64_000, 1.6, 7),
     "r3gan": (64_000, 2.1, 9),
     "sagan": (64_000, 1.8, 9),
-    "sngan": (64_000, 1.7, 10),
+    "sngan": (64_000, 1.8, 10),
     "softmax-gan": (64_000, 2.1, 10),
     "stylegan": (64_000, 2.0, 10),
     "stylegan2": (64_000, 1.5, 9),
     "transgan": (64_000, 1.9, 9),
     "wgan": (MORE, 1.9, 9),
-    "wgan-gp": (64_000, 2.1, 8),
+    "wgan-gp": (64_000, 2.2, 8),
 }
 """Recipe: real pictures shown to D, times nearer at the end, modes kept; of 12 hair colours, or of 25 points."""
 SAME_RULES = {"r3gan-ffhq64": "r3gan"}

@@ -24,6 +24,7 @@ from leafwing.explore import faces as looking
 from leafwing.explore import predict as predicting
 from leafwing.explore import replies as replying
 from leafwing.explore import sample as sampling
+from leafwing.explore import sure
 from leafwing.explore import walk as walking
 from leafwing.explore.asked import Asking
 from leafwing.explore.asked import sheet as asked_sheet
@@ -362,7 +363,7 @@ def predict(
     episode: int = 0,
     start: int | None = None,
     fps: float = 8,
-    tries: int = 8,
+    tries: int = sure.TRIES,
     device: str = "auto",
 ) -> dict[str, Any]:
     """Go on from a moment of a film, several times: a film (.gif, .mp4) or a sheet (.png), and how near it is.
