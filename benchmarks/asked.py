@@ -7,8 +7,9 @@ For every value of what can be asked so many samples, and as many true faces of 
 by a judge: the shipped factor network for `world:faces`; for other pictures a classifier, linear on a network's
 features, that one half of the labelled pictures teaches, while the other half are the true faces. Printed, for both:
 the share read as asked; the mean distance between two of them in the network's features, as a share of the true
-faces'; how far what nobody asked for is from its shares among these true faces (total variation); and, in the world,
-the share of faces with two unlike eyes. Eyes are read where they are open.
+faces'; how far everything that nobody asked for, such as glasses, is from its shares among these true faces (total
+variation, mean over factors; so far are as many other true faces, too, because they are few); and, in the world, the
+share of faces with two unlike eyes. Eyes are read where they are open. Below, the same distance factor by factor.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Judge:
 
     Attributes:
         read: pictures [n, 3, h, w] in [-1, 1] -> words, and features [n, d].
-        true: attribute -> value -> pictures.
+        true: attribute -> value -> pictures; of the first half each picture is compared, the second half is other ones.
         odd: whether two unlike eyes are told.
     """
 
@@ -62,19 +63,24 @@ class Row:
     right: float
     right_true: float
     variety: float
-    unevenness: float
     odd: float
     odd_true: float
+    rest: dict[str, tuple[float, float]]
+    """Factor that was not asked for -> total variation of samples, and of other true faces, from the true faces."""
 
     def cells(self) -> str:
         """A line of the table."""
-        return (
-            f"{self.n:6}{self.right:10.1%}{self.right_true:8.1%}{self.variety:9.2f}{self.unevenness:9.2f}"
-            f"{self.odd:10.1%}{self.odd_true:8.1%}"
+        rest = np.mean(list(self.rest.values()) or [(np.nan, np.nan)], axis=0)
+        return f"{self.n:6}" + "".join(
+            f"{'-' if np.isnan(value) else format(value, form):>{width}}"
+            for value, form, width in (
+                *((self.right, ".1%", 10), (self.right_true, ".1%", 8), (self.variety, ".2f", 9)),
+                *((rest[0], ".2f", 9), (rest[1], ".2f", 8), (self.odd, ".1%", 10), (self.odd_true, ".1%", 8)),
+            )
         )
 
 
-HEAD = f"{'n':>6}{'as asked':>10}{'(true)':>8}{'variety':>9}{'rest: TV':>9}{'odd eyes':>10}{'(true)':>8}"
+HEAD = f"{'n':>6}{'as asked':>10}{'(true)':>8}{'variety':>9}{'rest: TV':>9}{'(true)':>8}{'odd eyes':>10}{'(true)':>8}"
 
 
 # ---- the world's faces ----
@@ -87,19 +93,21 @@ def eyes_of(reading: Reading) -> list[str | None]:
 
 
 def read_factors(pictures: Tensor) -> tuple[Words, Tensor]:
-    """Hair and eyes by the shipped factor network."""
+    """Hair, eyes and all other named factors by the shipped factor network."""
     reading = factors.read(pictures)
-    return {"hair": list(reading.names("hair_colour")), "eyes": eyes_of(reading)}, reading.features
+    words: Words = {name: list(reading.names(name)) for name in factors.NAMES if name not in ("left_eye", "right_eye")}
+    words["shut eyes"] = words.pop("eyes")
+    return {"hair": words.pop("hair_colour"), "eyes": eyes_of(reading), **words}, reading.features
 
 
 def of_world(side: int, each: int, seed: int) -> Judge:
     """The factor network, and faces that no run has seen."""
     world, found = Faces(seed + 1), defaultdict[str, dict[str, list[int]]](lambda: defaultdict(list))
-    for index in range(40 * each):
+    for index in range(80 * each):
         for attribute in ("hair", "eyes"):
             found[attribute][str(world.labels(index)[attribute])].append(index)
     true = {
-        attribute: {value: as_floats(world.render(which[:each], side, workers=1)) for value, which in rows.items()}
+        attribute: {value: as_floats(world.render(which[: 2 * each], side, workers=1)) for value, which in rows.items()}
         for attribute, rows in found.items()
     }
     return Judge(read_factors, true, odd=True)
@@ -133,7 +141,7 @@ def of_labels(source: str, wanted: list[str], side: int, name: str, each: int, s
 
     true = {
         key: {
-            value: as_floats(store.pictures[np.sort(rest[labels.codes[rest, wanted.index(key)] == code][:each])])
+            value: as_floats(store.pictures[np.sort(rest[labels.codes[rest, wanted.index(key)] == code][: 2 * each])])
             for code, value in enumerate(kind.classes)
         }
         for key, (kind, _) in kinds.items()
@@ -166,19 +174,23 @@ def unevenness(words: list[str | None], of_true: list[str | None]) -> float:
 
 
 def judged(judge: Judge, attribute: str, value: str, made: Tensor, faces: Tensor) -> Row:
-    """Samples that were asked for a value beside true faces of it."""
-    (ours, seen), (theirs, seen_true) = judge.read(made), judge.read(faces)
+    """Samples asked for a value beside half of ``faces``, true ones of it, with which the others are compared too."""
+    half = (len(faces) + 1) // 2
+    (ours, seen), (theirs, seen_true), (others, _) = (judge.read(part) for part in (made, faces[:half], faces[half:]))
     rng = np.random.default_rng(0)
     apart = [diversity.mean_distance(part.numpy(), rng).value for part in (seen, seen_true)]
-    rest = [name for name in ours if name != attribute]
     odd = [share(words["eyes"], ODD) if judge.odd else float("nan") for words in (ours, theirs)]
     return Row(
         len(made),
         share(ours[attribute], value),
         share(theirs[attribute], value),
         apart[0] / apart[1],
-        float(np.mean([unevenness(ours[name], theirs[name]) for name in rest])) if rest else 0.0,
         *odd,
+        {
+            name: (unevenness(ours[name], theirs[name]), unevenness(others[name], theirs[name]))
+            for name in ours
+            if name != attribute
+        },
     )
 
 
@@ -195,11 +207,15 @@ def rows_of(G: Generator, judge: Judge, attribute: str, each: int, seed: int) ->
 
 def mean_of(rows: dict[str, Row]) -> Row:
     """Over values; of the odd eyes over those who were not asked to have any."""
+    all_ = list(rows.values())
     plain = [row for value, row in rows.items() if value != ODD]
-    parts = [vars(row) for row in rows.values()]
-    mean = {key: float(np.mean([part[key] for part in parts])) for key in parts[0]}
-    mean |= {key: float(np.mean([vars(row)[key] for row in plain])) for key in ("odd", "odd_true")}
-    return Row(**mean | {"n": sum(row.n for row in rows.values())})  # type: ignore[arg-type]
+    rest = {name: np.mean([row.rest[name] for row in all_], axis=0) for name in all_[0].rest}
+    return Row(
+        sum(row.n for row in all_),
+        *(float(np.mean([getattr(row, name) for row in all_])) for name in ("right", "right_true", "variety")),
+        *(float(np.mean([getattr(row, name) for row in plain])) for name in ("odd", "odd_true")),
+        {name: (float(pair[0]), float(pair[1])) for name, pair in rest.items()},
+    )
 
 
 @torch.no_grad()
@@ -223,7 +239,11 @@ def main() -> None:
         print(f"{attribute:12}{HEAD}")
         for value, row in rows.items():
             print(f"{value:12}{row.cells()}")
-        print(f"{'mean':12}{mean_of(rows).cells()}\n", flush=True)
+        mean = mean_of(rows)
+        print(f"{'mean':12}{mean.cells()}\n")
+        for name, (ours, others) in mean.rest.items():
+            print(f"{'rest: ' + name:40}{ours:9.2f}{others:8.2f}")
+        print(flush=True)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def red(labels) -> bool:
 
 def test_r24_what_is_asked_is_not_all(asked):
     judge = asked.Judge(asked.read_factors, {}, odd=True)
-    true = faces(asked, 1, red)
+    true = faces(asked, 1, red, 2 * EACH)
     row = asked.judged(judge, "eyes", "red", faces(asked, 2, red), true)
     assert row.right > 0.85
     assert row.variety == pytest.approx(1, abs=0.1)
@@ -52,7 +52,14 @@ def test_r24_what_is_asked_is_not_all(asked):
         judge, "eyes", "red", faces(asked, 2, lambda labels: red(labels) and labels["hair"] == "pink", 12), true
     )
     assert tied.right > 0.8
-    assert tied.unevenness > row.unevenness + 0.3, "red eyes do not fix the hair"
+    assert tied.rest["hair"][0] > row.rest["hair"][0] + 0.3, "red eyes do not fix the hair"
+    assert np.mean([tied.rest[name][0] for name in tied.rest]) < 0.45, "nor anything else"
+    bare = asked.judged(
+        judge, "eyes", "red", faces(asked, 2, lambda labels: red(labels) and not labels["glasses"], 12), true
+    )
+    assert bare.rest["glasses"][0] >= row.rest["glasses"][0]
+    assert set(row.rest) == {"hair", "hair_style", "bangs", "shut eyes", "skin", "glasses", "ornament", "outfit",
+                             "outfit_colour", "background", "background_colour"}  # fmt: skip
     deaf = asked.judged(judge, "eyes", "red", faces(asked, 3, lambda labels: labels["eyes"] != "red"), true)
     assert deaf.right < 0.15
     odd = asked.judged(judge, "eyes", "red", faces(asked, 2, lambda labels: labels["eyes"] == "odd"), true)
@@ -62,9 +69,12 @@ def test_r24_what_is_asked_is_not_all(asked):
 def test_shares_in_closed_form(asked):
     assert asked.unevenness(["a", "a", "b", None], ["b", "b", "b"]) == pytest.approx(2 / 3)
     assert asked.unevenness(["a"], ["a", None]) == 0
-    rows = {"red": asked.Row(2, 1, 1, 1, 0, 0.2, 0), "odd": asked.Row(4, 0, 1, 1, 1, 1, 1)}
+    rows = {"red": asked.Row(2, 1, 1, 1, 0.2, 0, {"hair": (0, 0.5)}),
+            "odd": asked.Row(4, 0, 1, 1, 1, 1, {"hair": (1, 0.1)})}  # fmt: skip
     mean = asked.mean_of(rows)
-    assert (mean.n, mean.right, mean.unevenness, mean.odd, mean.odd_true) == (6, 0.5, 0.5, 0.2, 0)
+    assert (mean.n, mean.right, mean.odd, mean.odd_true) == (6, 0.5, 0.2, 0)
+    assert mean.rest["hair"] == pytest.approx((0.5, 0.3))
+    assert asked.Row(1, 1, 1, 1, np.nan, np.nan, {}).cells().split()[4:] == ["-"] * 4, "nothing is said of no factors"
 
 
 def test_the_same_table_for_labelled_pictures_of_ones_own(asked, tmp_path, capsys, monkeypatch):

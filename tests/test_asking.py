@@ -106,6 +106,20 @@ def test_what_cannot_be_asked_is_one_sentence(given, sentence):
     assert sentence in str(caught.value)
 
 
+def test_what_was_never_seen_together_is_drawn_and_said():
+    """A contradiction across attributes cannot be told from what is rare, so who asks is told."""
+    words = vocabulary(open_=True)
+
+    def said(*given: str) -> str | None:
+        return asking.never_seen(words, asking.understand(words, given))
+
+    sentence = said("hair=blue", "eyes=red", "mouth=0.3")
+    assert sentence is not None
+    assert "None of the 100 pictures that this generator learned from has hair=Blue and eyes=red:" in sentence
+    for fine in ((), ("eyes=red",), ("hair=pink", "eyes=red"), ("hair=any", "eyes=red"), ("mouth=9",), ("hair=*",)):
+        assert said(*fine) is None
+
+
 def test_case_is_forgiven_and_many_classes_are_not_all_listed():
     assert vocabulary().attributes[0].read("blue") == 0
     many = Attribute("who", tuple(f"person {n}" for n in range(5000)))

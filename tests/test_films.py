@@ -100,6 +100,11 @@ def bad_one_frame(place: Path) -> Path:
     return place / "x"
 
 
+def bad_all_one_frame(place: Path) -> Path:
+    np.savez(place / "x.npz", frames=film(3), episode=np.arange(3))
+    return place / "x.npz"
+
+
 def bad_changing(place: Path) -> Path:
     frame_folder(place / "x", film(4))
     Image.fromarray(film(1, side=30)[0]).save(place / "x" / "9.png")
@@ -145,7 +150,8 @@ def bad_missing(place: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (bad_one_frame, "holds one frame"),
+        (bad_one_frame, "x' holds one frame"),
+        (bad_all_one_frame, "^Each of the 3 episodes of '.*x.npz' holds one frame"),
         (bad_changing, "changing size: '9.png' is 30×30, the first one 24×24"),
         (bad_changing_between, "changing size: 'b.npz' is 30×30"),
         (bad_array, "no array 'frames' but pictures"),
@@ -235,6 +241,19 @@ def test_the_standstill_at_the_beginning_is_left_out():
         assert len(stored([whole]).targets(3, drop_still=False)) == len(whole) - 3
     assert standstill(play) == 0
     assert standstill(still) == 0, "what never moves is kept whole"
+
+
+def test_episodes_too_short_for_a_window_cost_only_themselves_and_are_named(tmp_path):
+    parts = {"long": film(9), "one": film(1, 2), "short": film(3, 5), "waits": np.repeat(film(1), 5, 0)}
+    for name, part in parts.items():
+        frame_folder(tmp_path / "films" / name, part)
+    films = open_films(tmp_path / "films")
+    assert films.lengths == [9, 1, 3, 5]
+    assert "1 of 4 episodes are left out, too short for 1 frames and the next one: first 'one/'." in films.remarks[0]
+    films.history = 3
+    assert "2 of 4 episodes are left out, too short for 3 frames" in films.remarks[0]
+    assert films.targets(3).tolist() == [3, 4, 5, 6, 7, 8, 16, 17]
+    assert stored([film(9)]).remarks == []
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,9 @@ def state_of(frames: np.ndarray) -> maze.State:
 class Player(nn.Module):
     """Knows the rules. ``average``: gives the mean of all futures, as the supervised network of the lecture does."""
 
-    def __init__(self, average: bool = False, one_way: bool = False) -> None:
+    def __init__(self, average: bool = False, one_way: bool = False, painted: bool = False) -> None:
         super().__init__()
-        self.average, self.one_way = average, one_way
+        self.average, self.one_way, self.painted = average, one_way, painted
         self.weight = nn.Parameter(torch.zeros(1))
 
     def forward(self, z, history):
@@ -54,6 +54,9 @@ class Player(nn.Module):
                 frames.append(
                     shots[0 if self.one_way else min(int(np.searchsorted(np.cumsum(odds), where)), len(odds) - 1)]
                 )
+        if self.painted:
+            for frame in frames:
+                frame[(frame == maze.GHOSTS[0]).all(2)] = maze.GHOSTS[1]
         return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
@@ -93,6 +96,15 @@ def test_a_player_who_knows_one_way_alone_covers_little():
     assert 0.4 < found.one_step.turns_covered < 0.6
     assert found.one_step.odds_distance > 0.25
     assert found.one_step.turns_missing > 0
+
+
+def test_a_ghost_that_takes_anothers_colour_is_told():
+    """Painted over in what is drawn, so that no frame but the first is understood: one step of each walk."""
+    G = Generator(Player(painted=True), Uniform(1, 0.0, 1.0), CARD)
+    found = judge(G, moments=2, answers=2, walks=6, steps=1).walk
+    assert found.recoloured == 1
+    assert (found.ghosts_right, found.one_hero) == (0, 1)
+    assert asked().walk.recoloured == 0
 
 
 def test_distance_of_odds_in_closed_form():

@@ -152,8 +152,10 @@ def test_what_is_too_long_is_left_out_and_said(tmp_path):
 
 
 BROKEN = {
-    b"": "0 of 0 lines",
+    b"": "is empty: give a line",
+    b"\n \n": "is empty: give a line",
     b"{": "line 1 is not JSON",
+    b"\n\n{": "line 3 is not JSON",
     b"\xff\xfe\n": "line 1 is not JSON",
     b"[" * 100_000: "line 1 is not JSON",
     b"[]": "no object",
@@ -416,7 +418,7 @@ def test_chat_answers_on_the_command_line(trained, capsys, monkeypatch):
     assert run(["chat", str(trained), "--seed", "4"]) == 2
     said = capsys.readouterr()
     assert said.out == first
-    assert [line.split(":")[0] for line in said.err.splitlines()] == ["leafwing"] * 4
+    assert [line[:16] for line in said.err.splitlines()] == [f"leafwing: line {n}" for n in (2, 3, 4, 5)]
     for part in ("empty", "Did you mean 'fenna'", "more than 10,000 characters", "empty"):
         assert part in said.err
 

@@ -6,11 +6,13 @@ import json
 import math
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from leafwing.cli.main import run
 from leafwing.core.errors import BadData
-from leafwing.measure.visits import entropy, of_maze, visits
+from leafwing.measure.visits import entropy, of_maze, of_rows, read_rows, visits
+from leafwing.worlds.render import render_folder
 
 
 def test_entropy_in_closed_form():
@@ -49,3 +51,23 @@ def test_the_command_reports_the_maze(capsys):
     assert "left the next heading open" in capsys.readouterr().out
     assert run(["data", "ambiguity", "world:faces"]) == 2
     assert "world:maze" in capsys.readouterr().err
+
+
+def test_a_rendered_maze_tells_the_same(tmp_path, capsys):
+    """From the tables beside folders of frames and inside .npz files; episodes do not run into each other."""
+    whole = of_maze(20)
+    for name in ("folder", "films.npz"):
+        source = render_folder("maze", tmp_path / name, 20 * 80)
+        assert of_rows(read_rows(source)) == whole
+        assert run(["data", "ambiguity", str(source), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == whole.as_dict()
+
+
+def test_tables_that_tell_no_states_get_a_sentence(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "faces").mkdir()
+    (tmp_path / "faces" / "labels.csv").write_text("file,hair\n0.png,red\n")
+    np.savez(tmp_path / "some.npz", turns=np.array(["up:1"] * 30), heading=np.array(["up"] * 30))
+    for name, said in {"empty": "holds no labels.csv", "faces": "no column 'x'", "some.npz": "no column 'x'"}.items():
+        assert run(["data", "ambiguity", str(tmp_path / name)]) == 2
+        assert said in capsys.readouterr().err

@@ -18,7 +18,7 @@ from leafwing import run as runs
 from leafwing._version import __version__
 from leafwing.core import pictures
 from leafwing.core.errors import BadConfig
-from leafwing.core.progress import counting
+from leafwing.core.progress import counting, say
 from leafwing.data import Report, check
 from leafwing.explore import faces as looking
 from leafwing.explore import predict as predicting
@@ -266,6 +266,8 @@ def sample(
     about = provenance(G, seed) | ({"leafwing:truncation": str(truncation)} if truncation is not None else {})
     about |= {"leafwing:given": " ".join(given)} if given else {}
     asked = Asking(G, tuple(given))
+    if asked.note:
+        say(asked.note)
     drawn = asked.draw(count, seed, truncation)
     if target.suffix.lower() == ".png":
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -329,6 +331,8 @@ def interpolate(
         raise BadConfig(f"--frames {frames} cannot be: it is the number of pictures between two seeds.")
     G = load(run, device=device, generator=generator)
     asked = Asking(G, tuple(given))
+    if asked.note:
+        say(asked.note)
     if asked.values:
         raise BadConfig("--given ...=* cannot be: a walk asks for one thing all along; name a value.")
     network, prior = truncated(G.network, G.prior, truncation)

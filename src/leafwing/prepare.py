@@ -82,7 +82,9 @@ def read_store(recipe: Recipe) -> Store:
     data = recipe.data
     if data.history:
         with counting("reading films") as report:
-            return open_films(data.source, channels=data.channels, count=data.count, progress=report)
+            films = open_films(data.source, channels=data.channels, count=data.count, progress=report)
+        films.history, films.drop_still = data.history, data.drop_still
+        return films
     if data.reply_words:
         return read_replies(recipe)
     with counting("reading pictures") as report:

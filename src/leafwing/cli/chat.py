@@ -94,14 +94,14 @@ def converse(answer: Callable[[str], str], count: int, talks: bool) -> int:
     from leafwing.core.errors import LeafwingError
 
     code = 0
-    for line in lines(sys.stdin.buffer, "> " if talks else ""):
+    for number, line in enumerate(lines(sys.stdin.buffer, "> " if talks else ""), 1):
         if talks and not line.strip():
             break
         try:
             for _ in range(count):
                 print(answer(line), flush=True)
         except LeafwingError as problem:
-            code = fail(str(problem), problem.exit_code)
+            code = fail(str(problem) if talks else f"line {number}: {problem}", problem.exit_code)
     return 0 if talks else code
 
 

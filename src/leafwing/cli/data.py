@@ -187,7 +187,8 @@ def ambiguity(
     Parameters
     ----------
     file
-        An .npz file with two arrays of numbers, one row a pair: at least 60 pairs; or world:maze.
+        An .npz file with two arrays of numbers, one row a pair: at least 60 pairs; or world:maze, or the folder or
+        file that `leafwing data render maze` wrote.
     inputs
         Name of the array of inputs.
     outputs
@@ -200,12 +201,13 @@ def ambiguity(
     from leafwing.core.errors import BadData
     from leafwing.measure.ambiguity import ambiguity as look
     from leafwing.measure.ambiguity import read_pairs
-    from leafwing.measure.visits import of_maze
+    from leafwing.measure.visits import holds_states, of_maze, of_rows, read_rows
 
-    if str(file).startswith("world:"):
-        if str(file) != "world:maze":
-            raise BadData(f"{file} has no moments that follow each other: try world:maze, or an .npz file of pairs.")
-        states = of_maze(seed=seed)
+    is_world = str(file).startswith("world:")
+    if is_world and str(file) != "world:maze":
+        raise BadData(f"{file} has no moments that follow each other: try world:maze, or an .npz file of pairs.")
+    if is_world or holds_states(file):
+        states = of_maze(seed=seed) if is_world else of_rows(read_rows(file))
         print(json.dumps(states.as_dict(), indent=2) if json_output else states.text())
         return
     found = look(*read_pairs(file, inputs, outputs), seed=seed)

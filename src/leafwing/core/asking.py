@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from leafwing.core import randomness
 from leafwing.core.errors import BadConfig
@@ -78,6 +79,30 @@ def understand(vocabulary: Vocabulary, given: Sequence[str]) -> Question:
     return Question(wanted, every)
 
 
+def never_seen(vocabulary: Vocabulary, question: Question) -> str | None:
+    """A sentence if no picture that was learned from has all classes asked for together; else None.
+
+    It may be a contradiction (eyes=odd left_eye=red right_eye=red) or just rare: only who asks can tell.
+    """
+    if fitting(vocabulary, question).any():
+        return None
+    codes = {vocabulary.attributes[place]: code for place, code in question.wanted.items()}
+    said = [f"{a.name}={a.show(code)}" for a, code in codes.items() if a.classes and not math.isnan(code)]
+    return (
+        f"None of the {vocabulary.counts.sum():,} pictures that this generator learned from has {' and '.join(said)}: "
+        "if they contradict each other it cannot follow both; leave one out."
+    )
+
+
+def fitting(vocabulary: Vocabulary, question: Question) -> NDArray[np.bool_]:
+    """Which rows of the data's table have all classes that are asked for, [m]."""
+    fits = np.ones(len(vocabulary.rows), bool)
+    for place, code in question.wanted.items():
+        if vocabulary.attributes[place].classes and not math.isnan(code):
+            fits &= vocabulary.rows[:, place] == code
+    return fits
+
+
 def values(vocabulary: Vocabulary, place: int) -> Codes:
     """Every value of an attribute: all classes, or evenly spaced numbers up to two spreads from the mean."""
     attribute = vocabulary.attributes[place]
@@ -89,10 +114,7 @@ def values(vocabulary: Vocabulary, place: int) -> Codes:
 def draw(vocabulary: Vocabulary, question: Question, seed: int, start: int, stop: int) -> Codes:
     """The rows of samples ``start`` to ``stop - 1``, [stop - start, a]; row i depends on (seed, i) alone."""
     rows, counts = vocabulary.rows, vocabulary.counts
-    fits = np.ones(len(rows), bool)
-    for place, code in question.wanted.items():
-        if vocabulary.attributes[place].classes and not math.isnan(code):
-            fits &= rows[:, place] == code
+    fits = fitting(vocabulary, question)
     if fits.any():  # else the data never has them together: the others are drawn by themselves
         rows, counts = rows[fits], counts[fits]
     first, last = start // BLOCK, max(start, stop - 1) // BLOCK

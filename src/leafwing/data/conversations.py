@@ -39,6 +39,7 @@ KEPT = 10
 """Of a file, every so many-th line is kept from training."""
 LINE = 1_000_000
 """Characters of a line that are read; a longer one is left out."""
+LIKE = 'A line should be like {"question": "who is it ?", "replies": ["me", "nobody"]}.'
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,8 @@ def read_lines(path: Path, count: int | None, max_bad_share: float) -> Iterator[
             for number, line in enumerate(lines(file), 1):
                 if count is not None and number > count:
                     break
+                if not line.strip():
+                    continue
                 try:
                     for exchange in exchanges_of(line):
                         found += 1
@@ -201,11 +204,13 @@ def read_lines(path: Path, count: int | None, max_bad_share: float) -> Iterator[
                     bad.append(f"line {number} {reason}")
     except BROKEN as error:
         raise BadData(f"{shown(path)} cannot be read ({' '.join(str(error).split())}).") from None
+    if not found and not bad:
+        raise BadData(f"{shown(path)} is empty: give a line of question and replies each. {LIKE}")
     if not found or len(bad) > max_bad_share * number:
         first = f"; first: {bad[0]}" if bad else ""
         raise BadData(
             f"{shown(path)} cannot be used: {len(bad):,} of {number:,} lines hold no question with replies{first}. "
-            'A line should be like {"question": "who is it ?", "replies": ["me", "nobody"]}.'
+            f"{LIKE}"
         )
 
 
@@ -217,13 +222,12 @@ def opened(path: Path) -> IO[bytes]:
 
 
 def lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Lines that are not empty; of one that is too long only the beginning, the rest skipped."""
+    """All lines; of one that is too long only the beginning, the rest skipped."""
     while line := file.readline(LINE):
         whole = line
         while not line.endswith(b"\n") and (line := file.readline(LINE)):
             pass
-        if whole.strip():
-            yield whole
+        yield whole
 
 
 def exchanges_of(line: bytes) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -1,6 +1,6 @@
 """Where episodes of frames come from: folders of frames, .npz arrays, GIF and MP4 films, worlds that play a game.
 
-An episode is uint8 [t, h, w, 3], at least two frames, all of one size; nothing is resized.
+An episode is uint8 [t, h, w, 3], all frames of one size; nothing is resized.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def read_episodes(source: str | os.PathLike[str]) -> Iterator[Episode]:
     """Every episode of a source, in the order of their names, each read when it is asked for.
 
     Raises:
-        BadData: nothing there, a film of one frame, or frames of changing size.
+        BadData: nothing there, or frames of changing size.
     """
     path = Path(os.path.expanduser(source))
     if not path.exists():
@@ -84,16 +84,16 @@ def _still(path: Path) -> Pixels:
         raise BadData(f"The frame {shown(path)} is damaged ({' '.join(str(error).split())[:100]}): mend it.") from error
 
 
-def _checked(frames: list[Pixels], path: Path, names: list[str], episode: str = "") -> Pixels:
+def _checked(frames: list[Pixels], path: Path, names: list[str]) -> Pixels:
+    """All of one episode; a film without a frame is damaged."""
+    if not frames:
+        raise BadData(f"{shown(path)} holds no frame: mend it, or take it away.")
     for name, frame in zip(names, frames, strict=True):
         if frame.shape != frames[0].shape:
             raise BadData(
                 f"{shown(path)} has frames of changing size: {shown(name)} is {frame.shape[1]}×{frame.shape[0]}, the "
                 f"first one {frames[0].shape[1]}×{frames[0].shape[0]}: bring them to one size."
             )
-    if len(frames) < 2:
-        which = f"{shown(path)}: {episode}" if episode else shown(path)
-        raise BadData(f"{which} holds one frame, and nothing follows from it: take it away, or give at least 2.")
     return np.stack(frames)
 
 
@@ -126,8 +126,7 @@ def _of_arrays(path: Path, name: str) -> Iterator[Episode]:
     parts = list(frames) if frames.ndim == 5 else np.split(frames, _cuts(marks, len(frames), path))
     for number, part in enumerate(part for part in parts if len(part)):
         colour = [np.asarray(plain(from_array(frame), 3, (255, 255, 255))) for frame in part]
-        which = f"episode {number}" if len(parts) > 1 else ""
-        yield (f"{name}/{number}" if which else name), _checked(colour, path, [""] * len(colour), which)
+        yield (f"{name}/{number}" if len(parts) > 1 else name), np.stack(colour)
 
 
 def _cuts(marks: dict[str, NDArray[Any]], count: int, path: Path) -> NDArray[np.int64]:

@@ -31,7 +31,15 @@ OPENING = 64
 
 
 class Films(Store):
-    """Prepared episodes, read-only. ``pictures`` are all frames, uint8 [n, h, w, c], one episode after the other."""
+    """Prepared episodes, read-only. ``pictures`` are all frames, uint8 [n, h, w, c], one episode after the other.
+
+    Attributes:
+        history: frames that will be given, and
+        drop_still: whether without standstills; :attr:`remarks` are for these.
+    """
+
+    history: int = 1
+    drop_still: bool = True
 
     @cached_property
     def pictures(self) -> Pixels:
@@ -61,16 +69,30 @@ class Films(Store):
             BadData: no episode is long enough.
         """
         ends = np.cumsum(self.lengths)
-        firsts = ends - self.lengths + (self.still if drop_still else np.zeros(len(ends), np.int64))
-        targets = [np.arange(first + history, end) for first, end in zip(firsts, ends, strict=True)]
+        usable = self._usable(drop_still)
+        targets = [np.arange(end - n + history, end) for n, end in zip(usable, ends, strict=True)]
         found = np.concatenate(targets)
         if not len(found):
-            longest = int((ends - firsts).max())
             raise BadData(
-                f"{shown(self.source)}: the longest episode has {longest} frames in which something moves, but a "
+                f"{shown(self.source)}: the longest episode has {usable.max()} frames in which something moves, but a "
                 f"window is {history} frames and the next one: lower data.history, or give longer episodes."
             )
         return found
+
+    def _usable(self, drop_still: bool) -> NDArray[np.int64]:
+        """Frames of each episode in which something moves, or all."""
+        return np.array(self.lengths, np.int64) - np.array(self.still if drop_still else 0, np.int64)
+
+    @property
+    def remarks(self) -> list[str]:
+        """Which episodes are too short for a window."""
+        short = np.flatnonzero(self._usable(self.drop_still) <= self.history)
+        if not len(short):
+            return []
+        return [
+            f"{shown(self.source)}: {len(short):,} of {len(self.lengths):,} episodes are left out, too short for "
+            f"{self.history} frames and the next one: first {shown(self.names[short[0]])}."
+        ]
 
 
 def open_films(
@@ -161,6 +183,9 @@ def _build(
                 break
     if not lengths:
         raise BadData(f"{shown(source)} holds no films: give frames in folders, .npz, .gif or .mp4.")
+    if max(lengths) < 2:
+        where = shown(source) if len(lengths) == 1 else f"Each of the {len(lengths)} episodes of {shown(source)}"
+        raise BadData(f"{where} holds one frame, and nothing follows from it: give at least 2.")
     facts = {"format": FORMAT, "source": source, "kind": "films", "n": sum(lengths), "lengths": lengths, "still": still}
     facts |= {"names": names, "height": shape[0], "width": shape[1], "channels": channels}
     write_synced(folder / "meta.json", json.dumps(facts | {"fingerprint": digest.hexdigest()}))

@@ -29,6 +29,7 @@ WORDS = {
         "split": "... with two or more",
         "vanished": "... with none",
         "ghosts_right": "... with a ghost of each colour",
+        "recoloured": "... with a sprite in another's colour",
         "sharpness": "sharpness over the truth's",
     },
 }

@@ -50,6 +50,12 @@ class Asking:
         return None if vocabulary is None else (vocabulary, asking.understand(vocabulary, self.given))
 
     @property
+    def note(self) -> str | None:
+        """A sentence if the data never has together what is asked for; else None."""
+        asked = self._question()
+        return None if asked is None else asking.never_seen(*asked)
+
+    @property
     def values(self) -> list[str]:
         """The values that ``*`` stands for, in words; none without it."""
         asked = self._question()

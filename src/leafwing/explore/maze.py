@@ -76,6 +76,7 @@ class Walk:
         split: share with two or more.
         vanished: share with none.
         ghosts_right: share of frames with one ghost of each colour; else one changed, split or vanished.
+        recoloured: share of frames in which one colour's sprite is missing and another colour has one too many.
         one_hero_last: `one_hero` of the last frames alone.
         sharpness: variance of the Laplacian over that of true episodes at the same steps.
     """
@@ -87,6 +88,7 @@ class Walk:
     split: float
     vanished: float
     ghosts_right: float
+    recoloured: float
     one_hero_last: float
     sharpness: float
 
@@ -231,23 +233,24 @@ def walk_on(G: Generator, episodes: list[list[State]], steps: int, seed: int, tr
     past = torch.cat([past_of(episode, history - 1, history) for episode in episodes])
     drawn = roll_out(G.network, G.prior, past, steps, seed, tries=tries)
     frames = pictures.to_uint8(drawn.flatten(0, 1)).reshape(len(episodes), steps, maze.SIDE, maze.SIDE, 3)
-    legal, heroes, ghosts = list[bool](), list[list[int]](), list[bool]()
+    legal, seen = list[bool](), list[list[list[int]]]()
     for episode, film in zip(episodes, frames, strict=True):
         legal += lawful(episode[history - 1], film)
-        layout = episode[0].layout
-        heroes.append([reading.count(frame, maze.HERO, layout) for frame in film])
-        ghosts += [all(reading.count(frame, c, layout) == 1 for c in maze.GHOSTS) for frame in film]
-    counts = np.array(heroes)
+        colours = (maze.HERO, *maze.GHOSTS)
+        seen.append([[reading.count(frame, colour, episode[0].layout) for colour in colours] for frame in film])
+    counts = np.array(seen)
+    heroes, ghosts = counts[..., 0], counts[..., 1:]
     true = np.stack([maze.draw(state) for episode in episodes for state in episode[history : history + steps : 4]])
     return Walk(
         steps=steps,
         walks=len(episodes),
         legal=share(legal),
-        one_hero=float((counts == 1).mean()),
-        split=float((counts > 1).mean()),
-        vanished=float((counts == 0).mean()),
-        ghosts_right=share(ghosts),
-        one_hero_last=float((counts[:, -1] == 1).mean()),
+        one_hero=float((heroes == 1).mean()),
+        split=float((heroes > 1).mean()),
+        vanished=float((heroes == 0).mean()),
+        ghosts_right=float((ghosts == 1).all(2).mean()),
+        recoloured=float(((counts == 0).any(2) & (counts > 1).any(2)).mean()),
+        one_hero_last=float((heroes[:, -1] == 1).mean()),
         sharpness=float(video.sharp(frames.reshape(-1, *frames.shape[2:])).mean() / video.sharp(true).mean()),
     )
 

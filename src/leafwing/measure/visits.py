@@ -6,19 +6,27 @@ The lecture's argument, counted: at the same corner the player went left so many
 
 from __future__ import annotations
 
+import csv
 import math
+import zipfile
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from leafwing.core.errors import BadData
-from leafwing.worlds import maze
 from leafwing.worlds.maze import Maze
 
 OPEN = 0.1
 """Bits above which a state counts as open."""
+TABLE = "labels.csv"
+"""What `leafwing data render maze` writes beside the frames."""
+COLUMNS = ("x", "y", "heading", "turns")
+"""What a state of the maze is told by: half cells, where he looks, ``right:0.667 up:0.333``."""
 
 
 @dataclass(frozen=True)
@@ -104,16 +112,57 @@ def entropy(went: Counter[str]) -> float:
 
 def of_maze(episodes: int = 250, seed: int = 0) -> Visits:
     """Of the random player of `world:maze`: where he is, where he looks, which ways are open; where he heads next."""
-    pairs = []
-    for number in range(episodes):
-        episode = Maze(seed).episode(number)
-        for now, after in pairwise(episode):
-            ways = "/".join(maze.HEADINGS[way] for way in sorted(maze.turns(now)))
-            state = f"at {now.hero[0] / 2:g},{now.hero[1] / 2:g} to the {maze.HEADINGS[now.heading]}: {ways}"
-            pairs.append(
-                (
-                    state.replace("to the up", "upwards").replace("to the down", "downwards"),
-                    maze.HEADINGS[after.heading],
-                )
-            )
-    return visits(pairs)
+    return of_rows((number, state.as_row()) for number in range(episodes) for state in Maze(seed).episode(number))
+
+
+def of_rows(rows: Iterable[tuple[Hashable, Mapping[str, Any]]]) -> Visits:
+    """The same of rows of the maze's table (:data:`COLUMNS`), in the order of time, each with its episode."""
+    following = pairwise(rows)
+    return visits((in_words(now), after["heading"]) for (film, now), (same, after) in following if film == same)
+
+
+def in_words(row: Mapping[str, Any]) -> str:
+    """A state: ``at 2,4 to the left: left/up``."""
+    heading = {"up": "upwards", "down": "downwards"}.get(row["heading"], f"to the {row['heading']}")
+    ways = "/".join(way.split(":")[0] for way in row["turns"].split())
+    return f"at {float(row['x']) / 2:g},{float(row['y']) / 2:g} {heading}: {ways}"
+
+
+def holds_states(path: Path) -> bool:
+    """Whether there is a table of states: a folder's ``labels.csv``, or an .npz file with an array ``turns``."""
+    if path.is_dir():
+        return True
+    try:
+        with zipfile.ZipFile(path) as file:
+            return "turns.npy" in file.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def read_rows(path: Path) -> list[tuple[str, dict[str, str]]]:
+    """The table that `leafwing data render maze` wrote, in a folder or an .npz file.
+
+    Raises:
+        BadData: there is none, or it lacks a column.
+    """
+    source = path / TABLE if path.is_dir() else path
+    columns: dict[str, list[str]] = {}
+    try:
+        if path.is_dir():
+            with source.open(newline="", encoding="utf-8") as table:
+                reader = csv.DictReader(table)
+                rows = list(reader)
+                columns = {name: [str(row[name]) for row in rows] for name in reader.fieldnames or ()}
+            columns["episode"] = [file.rpartition("/")[0] for file in columns.get("file", [])]
+        else:
+            with np.load(path, allow_pickle=False) as arrays:
+                columns = {name: [str(v) for v in arrays[name]] for name in arrays.files if arrays[name].ndim == 1}
+    except FileNotFoundError:
+        raise BadData(f"{path} holds no {TABLE}: give what `leafwing data render maze` wrote, or pairs.") from None
+    except (OSError, ValueError, UnicodeDecodeError, csv.Error) as error:
+        raise BadData(f"{source} cannot be read ({' '.join(str(error).split())[:100]}): render it again.") from error
+    lacking = [name for name in (*COLUMNS, "episode") if len(columns.get(name, [])) != len(columns.get("turns", [" "]))]
+    if lacking:
+        raise BadData(f"{source} has no column {lacking[0]!r}: give what `leafwing data render maze` wrote, or pairs.")
+    found = [{name: columns[name][n] for name in COLUMNS} for n in range(len(columns["turns"]))]
+    return list(zip(columns["episode"], found, strict=True))
