@@ -126,6 +126,48 @@ def test_acgan_reads_classes_by_cross_entropy_and_numbers_by_squares():
     assert float(rules.misread(better, condition)) < float(rules.misread(verdicts, condition))
 
 
+def test_classes_of_fakes_apart_from_those_of_reals():
+    """ADC-GAN (Hou et al. 2022), by hand: one softmax over both kinds; where D is right, G's loss is KL(G, data)."""
+    kinds = Vocabulary((Attribute("kind", ("a", "b", "c")),), np.zeros((1, 1), np.float32), np.ones(1, np.int64))
+    rules = ACGAN(apart=True, g_weight=2.0, vocabulary=kinds)
+    assert rules.d_outputs == 1 + 6
+    scores = torch.tensor([[0.0, 1.0, 2.0, 3.0, 0.5, -1.0, 1.5]])
+    told = torch.tensor([[0.0, 1.0, 0.0]])
+    likely = scores[0, 1:].log_softmax(0)
+    assert float(rules.misread(scores, told)) == pytest.approx(-float(likely[1]))
+    assert float(rules.misread(scores, told, of_fakes=True)) == pytest.approx(-float(likely[4]))
+
+    class Constant(nn.Module):
+        def forward(self, pictures):
+            return scores
+
+    batch = Batch(torch.zeros(1, 1), told)
+    terms, _, _ = rules.d_terms(Constant(), batch, batch, 0)
+    assert [float(terms[key]) for key in ("class_real", "class_fake")] == pytest.approx(
+        [-float(likely[1]), -float(likely[4])]
+    )
+    assert float(rules.g_terms(Constant(), batch, batch)["class"]) == pytest.approx(2 * float(likely[4] - likely[1]))
+
+    data, drawn = torch.tensor([0.2, 0.5, 0.3]), torch.tensor([0.6, 0.1, 0.3])  # chances of 3 pictures of one class
+    best = torch.stack([data.log(), drawn.log()], 1)  # what a D that is right says of them, up to a constant
+    loss = sum(
+        float(p) * float(rules.misread(row, told) - rules.misread(row, told, of_fakes=True))
+        for p, x in zip(drawn, best, strict=True)
+        for row in [torch.tensor([[0.0, -50.0, float(x[0]), -50.0, -50.0, float(x[1]), -50.0]])]
+    )
+    assert loss == pytest.approx(float((drawn * (drawn / data).log()).sum()), rel=1e-5)
+    with pytest.raises(BadConfig, match="variant.apart tells classes of fakes from those of reals"):
+        load_recipe("acgan", ["variant.apart=true", "variant.d_on_fakes=0"])
+
+
+def test_numbers_of_fakes_are_guessed_apart_too():
+    rules = ACGAN(apart=True, vocabulary=two())
+    verdicts = torch.tensor([[9.0, 0.0, 0.0, 0.0, 0.5, 7.0, 0.0, 0.0, 0.0, 1.5, 7.0]])
+    condition = torch.tensor([[0.0, 0.0, 0.0, 2.0, 1.0]])
+    assert float(rules.misread(verdicts, condition)) == pytest.approx(1.5**2)
+    assert float(rules.misread(verdicts, condition, of_fakes=True)) == pytest.approx(0.5**2)
+
+
 # ------------------------------------------------------------------------------------- conditions and players
 
 WAYS = [["generator.meet=concatenate", "data.condition=hair,turn"],
