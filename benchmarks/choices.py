@@ -124,8 +124,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", nargs="*", default=[], help="settings for all of them, e.g. data.count=1000")
+    parser.add_argument("--only", nargs="*", default=list(trials()), help="which of them")
     options = parser.parse_args()
-    for name, settings in trials().items():
+    for name in options.only:
+        settings = trials()[name]
         folder, begun = options.out / name.replace(" ", "-").replace(",", ""), time.process_time()
         api.train(None, "chat-gan", out=folder, seed=options.seed, steps=options.steps,
                   settings=[*settings, *options.set], device="cpu")  # fmt: skip

@@ -192,6 +192,30 @@ def test_sides_that_cannot_be_made_are_refused_with_the_nearest():
         recipe.check()
 
 
+def test_small_sides_are_not_recommended_where_no_picture_may_be_so_small():
+    with pytest.raises(BadConfig, match="9 cannot be made.*nearest that can: 8, 10, 12"):
+        load_recipe("dcgan", ["data.image_size=9"])
+
+
+@pytest.mark.parametrize("recipe", ["r3gan", "r3gan-ffhq64", "dcgan", "transgan"])
+def test_every_side_that_doubling_makes_is_made(recipe):
+    """Named in the refusals of all others; a recipe that cannot make one would send people from side to side."""
+    sides = sorted({start << times for start in (3, 4, 5, 6, 7) for times in range(1, 6)} - {6})
+    assert sides[0] == 8
+    assert sides[-1] == 224
+    for side in sides:
+        shaped = load_recipe(recipe, [f"data.image_size={side}"])
+        with torch.device("meta"):
+            shaped.build_networks()
+
+
+@pytest.mark.parametrize("name", for_pictures(discriminators))
+def test_a_conditional_discriminator_without_its_condition_says_so(name):
+    D = build(discriminators, name, z_dim=7, image_size=16, channels=1, condition_dim=3, outputs=1)
+    with pytest.raises(BadNetwork, match="condition"):
+        D(torch.zeros(2, 1, 16, 16))
+
+
 def test_equal_seeds_give_equal_networks():
     """R47: seeded initialisation."""
     recipe = Recipe.from_dict({"generator": {"width": 4}, "discriminator": {"width": 4}})

@@ -140,16 +140,18 @@ class Hesitating(nn.Module):
 
 
 def test_where_g_hesitates_another_z_is_drawn_and_the_first_sure_one_taken():
-    """Sure at once; at the third try; never, then the first. A G that cannot tell takes frames as they come."""
+    """Sure at once; at the third try; of one in four, or never: then the first, for the future is open. A G that cannot
+    tell takes frames as they come."""
     z = torch.tensor([
-        [[1, 0.5], [2, 0.0], [3, 0.0]],
-        [[1, 9.0], [2, 5.0], [3, 0.1]],
-        [[1, 9.0], [2, 3.0], [3, 4.0]],
+        [[1, 0.5], [2, 0.0], [3, 0.0], [4, 0.0]],
+        [[1, 9.0], [2, 5.0], [3, 0.1], [4, 0.0]],
+        [[1, 9.0], [2, 5.0], [3, 0.1], [4, 2.0]],
+        [[1, 9.0], [2, 3.0], [3, 4.0], [4, 2.0]],
     ]) * torch.tensor([1, sure.SURE])  # fmt: skip
-    past = torch.tensor([0.0, 10.0, 20.0])[:, None, None, None]
-    assert sure.frames(Hesitating(), z, past).flatten().tolist() == [1, 13, 21]
-    assert sure.frames(Hesitating(), z[:, :1], past).flatten().tolist() == [1, 11, 21]
-    assert sure.frames(Hesitating(is_picking=False), z, past).flatten().tolist() == [1, 11, 21]
+    past = torch.tensor([0.0, 10.0, 20.0, 30.0])[:, None, None, None]
+    assert sure.frames(Hesitating(), z, past).flatten().tolist() == [1, 13, 21, 31]
+    assert sure.frames(Hesitating(), z[:, :1], past).flatten().tolist() == [1, 11, 21, 31]
+    assert sure.frames(Hesitating(is_picking=False), z, past).flatten().tolist() == [1, 11, 21, 31]
 
 
 def test_the_network_is_as_sure_as_its_own_frame_is_likely_and_says_the_frame_of_evaluation():
@@ -179,3 +181,17 @@ def test_walks_with_one_try_and_with_several_begin_alike_where_g_is_sure():
         net.out.bias[: net.fold**2] = 1e4
     one, several = (roll_out(net, prior, past, 3, seed=0, tries=tries) for tries in (1, 4))
     assert torch.equal(one, several)
+
+
+def test_futures_of_one_past_get_each_a_card_of_their_own():
+    """Eight futures by eight cards give all eight frames; whoever asks for fewer gets the first of them."""
+
+    class Shows(nn.Module):
+        def forward(self, z, past):
+            return z.argmax(1).view(-1, 1, 1, 1) / 8 + 0 * past
+
+    prior, past = Categorical(8, dealt=True), torch.zeros(8, 1, 1, 1)
+    frames = roll_out(Shows(), prior, past, 2, seed=3)
+    for step in (0, 1):
+        assert sorted((8 * frames[:, step].flatten()).tolist()) == list(range(8))
+    assert torch.equal(roll_out(Shows(), prior, past[:3], 2, seed=3), frames[:3])

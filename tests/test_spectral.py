@@ -278,7 +278,8 @@ def test_any_side_that_doubling_makes(size, channels):
     ("settings", "words"),
     [
         (["data.image_size=50"], ["50 cannot be made by doubling", "48"]),
-        (["discriminator.until=5"], ["discriminator.until = 5", "64 pixels"]),
+        (["discriminator.until=5"], ["discriminator.until = 5", "64 pixels", "data.image_size to 40 or 80"]),
+        (["data.image_size=48"], ["discriminator.until", "data.image_size to 32 or 64", "discriminator.until to 6"]),
         (["discriminator.until=64"], ["discriminator.until = 64"]),
         (["generator.attend=7"], ["generator.attend = 7", "8 wide"]),
         (["discriminator.attend=1"], ["discriminator.attend = 1", "2 wide"]),

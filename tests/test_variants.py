@@ -189,6 +189,22 @@ def test_batch_norm_in_a_penalised_critic_is_refused_with_the_reason(recipe):
         load_recipe(recipe, [f"discriminator.norm={norm}"])
 
 
+@pytest.mark.parametrize(
+    ("recipe", "settings"),
+    [
+        ("dcgan", ["variant.r1_gamma=1"]),
+        ("softmax-gan", ["variant.r1_gamma=1"]),
+        ("dcgan", ["variant.name=r3gan"]),
+        ("acgan", ["discriminator.name=dcgan"]),
+        ("infogan", ["discriminator.name=dcgan", "variant.r1_gamma=1"]),
+        ("stylegan2", ["discriminator.name=dcgan"]),
+    ],
+)
+def test_batch_norm_is_refused_wherever_d_has_a_penalty_on_its_slope(recipe, settings):
+    with pytest.raises(BadNetwork, match="BatchNorm"):
+        load_recipe(recipe, settings)
+
+
 def test_no_turns_for_the_critic_is_one_sentence():
     with pytest.raises(BadConfig, match=r"train\.n_d = 0"):
         load_recipe("wgan", ["train.n_d=0"])

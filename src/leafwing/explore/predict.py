@@ -78,7 +78,7 @@ def roll_out(
 
     Args:
         G: (z, history) -> the next frame.
-        prior: of z; that of future j at step i depends on (seed, i, j) alone.
+        prior: of z; that of future j at step i depends on (seed, i, j) alone; if dealt, futures get different ones.
         past: [k, h * c, height, width] in [-1, 1], one for each future.
         steps: t.
         seed: of z.
@@ -91,7 +91,9 @@ def roll_out(
     device, drawn = device_of(G), list[Tensor]()
     history = past.to(device)
     for step in range(steps):
-        z = torch.stack([prior.sample(tries, randomness.stream(seed, step, "predict", j)) for j in range(len(past))])
+        first = prior.sample(len(past), randomness.stream(seed, step, "predict"))
+        more = [prior.sample(tries - 1, randomness.stream(seed, step, "predict/again", j)) for j in range(len(past))]
+        z = torch.cat([first[:, None], torch.stack(more)], 1)
         frame = sure.frames(G, z.to(device), history).clamp(-1, 1)
         history = torch.cat([history[:, frame.shape[1] :], frame], 1)
         drawn.append(frame.cpu().float())

@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from leafwing.core.errors import BadNetwork
 from leafwing.fusion import Way, fuse
 
+LEAST = 8
+"""Side of the smallest pictures, in pixels."""
+
 
 def doublings(image_size: int) -> tuple[int, int]:
     """``(start, times)`` with ``start * 2**times == image_size`` and start in 3..7, as near to 4 as can be.
@@ -20,7 +23,9 @@ def doublings(image_size: int) -> tuple[int, int]:
     """
     fits = [(start, times) for start in (4, 5, 6, 7, 3) for times in range(1, 9) if start << times == image_size]
     if not fits:
-        sides = sorted({start << times for start in (3, 4, 5, 6, 7) for times in range(1, 9)})
+        sides = sorted(
+            {start << times for start in (3, 4, 5, 6, 7) for times in range(1, 9) if start << times >= LEAST}
+        )
         near = sorted(sides, key=lambda side: abs(side - image_size))[:3]
         raise ValueError(
             f"data.image_size = {image_size} cannot be made by doubling a side of 3 to 7; "

@@ -17,6 +17,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from leafwing.core.errors import BadNetwork
 from leafwing.networks import discriminators, generators
 from leafwing.networks.blocks import WithCondition
 
@@ -138,7 +139,8 @@ class MaxoutDiscriminator(nn.Module):
         """Logits for pictures, given the condition if the network was built for one."""
         x = pictures.flatten(1)
         if self.conditional:
-            assert condition is not None, "a conditional D needs its condition"
+            if condition is None:
+                raise BadNetwork("This discriminator was built for a condition: call it as D(pictures, condition).")
             x = torch.cat([x, condition], dim=1)
         verdicts: Tensor = self.body(x)
         return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts

@@ -45,15 +45,18 @@ FULL_WIDTH_UP_TO = 32
 """Side in pixels above which the published networks halve their maps with every doubling."""
 
 
-def ladder(image_size: int, width: int, widths: tuple[int, ...] | None) -> list[int]:
+def ladder(image_size: int, width: int, widths: tuple[int, ...] | None, step: int = 1) -> list[int]:
     """Feature maps of every stage, from the smallest square to the whole picture.
+
+    Those that follow from ``width`` are multiples of ``step``, so that they can be split into groups.
 
     Raises:
         ValueError: where the number of ``widths`` is not that of the stages.
     """
     start, times = doublings(image_size)
     if widths is None:
-        return [max(1, width * FULL_WIDTH_UP_TO // max(FULL_WIDTH_UP_TO, start << i)) for i in range(times + 1)]
+        wished = [max(1, width * FULL_WIDTH_UP_TO // max(FULL_WIDTH_UP_TO, start << i)) for i in range(times + 1)]
+        return [maps if maps == width or maps <= step else maps - maps % step for maps in wished]
     if len(widths) != times + 1:
         sides = ", ".join(str(start << i) for i in range(times + 1))
         raise ValueError(f"widths has {len(widths)} numbers, but there are {times + 1} stages (of sides {sides})")
@@ -201,7 +204,7 @@ class R3GANGenerator(nn.Module):
         fusion: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        ways = ladder(image_size, width, widths)
+        ways = ladder(image_size, width, widths, group // math.gcd(group, expansion))
         counts = per_stage(blocks, len(ways))
         see = WithCondition(z_dim, condition_dim, fusion or (Embedded(z_dim, condition_dim) if condition_dim else None))
         layers: list[nn.Module] = [Basis(see.out_dim, ways[0], doublings(image_size)[0])]
@@ -254,7 +257,7 @@ class R3GANDiscriminator(nn.Module):
         group: Width = 16,
     ) -> None:
         super().__init__()
-        ways = list(reversed(ladder(image_size, width, widths)))
+        ways = list(reversed(ladder(image_size, width, widths, group // math.gcd(group, expansion))))
         counts = list(reversed(per_stage(blocks, len(ways))))
         layers: list[nn.Module] = [scaled(nn.Conv2d(channels, ways[0], 1, bias=False))]
         layers += [Residual(ways[0], expansion, group, sum(counts)) for _ in range(counts[0])]

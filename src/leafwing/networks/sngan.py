@@ -185,5 +185,9 @@ def halvings(image_size: int, until: int | None) -> int:
         return doublings(image_size)[1]
     times = next((i for i in range(1, 10) if until << i == image_size), None)
     if times is None:
-        raise ValueError(f"discriminator.until = {until} cannot be: no doubling of it gives {image_size} pixels")
+        near = sorted((until << i for i in range(1, 10)), key=lambda side: abs(side - image_size))[:2]
+        raise ValueError(
+            f"discriminator.until = {until} cannot be: no doubling of it gives {image_size} pixels; "
+            f"set data.image_size to {min(near)} or {max(near)}, or discriminator.until to {doublings(image_size)[0]}"
+        )
     return times

@@ -81,10 +81,11 @@ class ACGAN(Reader):
     def g_terms(self, D: nn.Module, real: Batch, fake: Batch) -> Terms:
         """Be taken for real, and for what was asked for."""
         on_fake = judge(D, Batch(fake.pictures))
-        misread = self.misread(on_fake, fake.condition)
+        found = self.g_loss(on_fake)
+        found["class"] = self.g_weight * self.misread(on_fake, fake.condition)
         if self.apart:
-            misread = misread - self.misread(on_fake, fake.condition, of_fakes=True)
-        return self.g_loss(on_fake) | {"class": self.g_weight * misread}
+            found["class"] = found["class"] - self.g_weight * self.misread(on_fake, fake.condition, of_fakes=True)
+        return found
 
     def misread(self, verdicts: Tensor, condition: Tensor | None, of_fakes: bool = False) -> Tensor:
         """Minus L_C: cross-entropy of each class attribute, squared error of each number; a mean over the pictures.

@@ -31,7 +31,7 @@ class GAN(Variant):
             D's loss on fakes) or ``"score"`` (minus D's score, the lecture's own).
         real_label: what D is taught to say to reals; 0.9 is one-sided label smoothing. Not used by softmax.
         fake_label: what D is taught to say to fakes. Not used by softmax.
-        r1_gamma: weight of the R1 penalty on D's slope at reals; 0 for none. Wants a D without BatchNorm.
+        r1_gamma: weight of the R1 penalty on D's slope at reals; 0 for none. Refuses a D with BatchNorm.
         r1_every: rounds between penalties, each then weighted so many times.
         mismatch: weight of a third kind of pictures for D: reals beside a label they do not have, to be called
             generated (Reed et al. 2016, arXiv:1605.05396, Alg. 1). 0 for none; wants data.condition.
@@ -57,6 +57,7 @@ class GAN(Variant):
         self.judge, self.g_objective = judge, g_objective
         self.real_label, self.fake_label = real_label, fake_label
         self.r1, self.mismatch = penalties.R1(r1_gamma, r1_every), mismatch
+        self.per_picture = r1_gamma > 0
         self.wants_wrong = mismatch > 0
         self.d_outputs = 2 if judge == "softmax" else 1
         self.boundary = (real_label + fake_label) / 2 if judge == "regression" else 0.0

@@ -35,6 +35,7 @@ class R3GAN(Variant):
     """
 
     g_sees_reals = True
+    per_picture = True
     boundary = None
 
     def __init__(

@@ -26,6 +26,7 @@ class Reader(Variant):
     def __init__(self, reads: int, r1_gamma: float = 0.0, r1_every: int = 1) -> None:
         self.d_outputs = 1 + reads
         self.r1 = penalties.R1(r1_gamma, r1_every)
+        self.per_picture = r1_gamma > 0
 
     def score(self, verdicts: Tensor) -> Tensor:
         """The logit, [n, 1 + reads] -> [n]."""

@@ -59,6 +59,7 @@ class StyleGAN2(Variant):
         path_share: Annotated[float, Field(gt=0, le=1)] = 0.5,
     ) -> None:
         self.r1 = penalties.R1(r1_gamma, r1_every)
+        self.per_picture = r1_gamma > 0
         self.path_weight, self.path_every = path_weight, path_every
         self.path_decay, self.path_share = path_decay, path_share
         self.memory = self.usual = RunningMean() if path_weight else None

@@ -80,6 +80,7 @@ class Video(Variant):
         self.reading_weight, self.d_outputs = reading_weight, 1 + (prior.dim if prior and reading_weight else 0)
         self.p, self.lp_weight, self.gdl_weight, self.gdl_alpha = p, lp_weight, gdl_weight, gdl_alpha
         self.r1 = penalties.R1(gamma, penalty_every)
+        self.per_picture = gamma > 0
 
     def score(self, verdicts: Tensor) -> Tensor:
         """D's first output, the others being what it reads of z."""
