@@ -244,6 +244,47 @@ def test_a_luma_flip_and_whole_pixel_moves_are_invertible_in_distribution():
         assert float(torch.cos(2 * math.pi * wave * offsets / 16).mean()) > 0.02
 
 
+def test_every_draw_has_the_papers_spread_and_chance(monkeypatch):
+    """Karras et al. 2020, Appendix B: Algorithm 1 and Table 3 have the published numbers, in this order."""
+    asked, augment = [], ADA(p=0.75)
+    real = ADA.number
+
+    def recorded(self, like, kind, spread, p=None):
+        asked.append((kind, round(spread, 6), None if p is None else round(float(p), 6)))
+        return real(self, like, kind, spread, p)
+
+    monkeypatch.setattr(ADA, "number", recorded)
+    ln2 = math.log(2)
+    augment.geometry(torch.zeros(2, 3, 16, 16))
+    turn = ("angle", round(math.pi, 6), 0.5)  # 1 - sqrt(1 - 0.75)
+    assert asked == [("log-normal", round(0.2 * ln2, 6), None)] * 2 + [turn] * 2
+    asked.clear()
+    augment.colour(torch.zeros(2, 3, 16, 16))
+    assert asked == [("normal", 0.2, None), ("log-normal", round(0.5 * ln2, 6), None),
+                     ("angle", round(math.pi, 6), None), ("log-normal", round(ln2, 6), None)]  # fmt: skip
+    asked.clear()
+    augment.colour(torch.zeros(2, 1, 16, 16))
+    assert len(asked) == 2, "grey has no hue and no saturation"
+
+
+def test_moves_by_parts_of_pixels_are_normal_with_an_eighth_of_the_side(monkeypatch):
+    """Everything else left as it is, a draw of one deviation moves a dot in 16 pixels by two, right and down."""
+    monkeypatch.setattr("leafwing.augment.ada.normal", lambda like: torch.ones(len(like)))
+    monkeypatch.setattr(
+        ADA, "number", lambda self, like, kind, *_: torch.full((len(like),), float(kind == "log-normal"))
+    )
+    dot = torch.zeros(1, 1, 16, 16)
+    dot[0, 0, 5, 7] = 1
+    found = ADA(p=1.0).geometry(dot)[0, 0]
+    assert divmod(int(found.argmax()), 16) == (7, 9)
+
+
+def test_noise_has_a_tenth_times_a_half_normal_deviation(monkeypatch):
+    monkeypatch.setattr("leafwing.augment.ada.normal", lambda like: torch.full((len(like),), -2.0))
+    made = ADA(("noise",), p=1.0)(torch.zeros(1, 1, 128, 128))
+    assert float(made.std()) == pytest.approx(0.2, rel=0.05)
+
+
 # ---- the feedback ----
 
 

@@ -57,7 +57,14 @@ def test_hinge():
     assert float(a.hinge_d(REAL, FAKE)) == pytest.approx(mean([0.0, 2.0]) + mean([1.5, 0.0]))
 
 
-@pytest.mark.parametrize("loss", [lambda x: a.logistic_d(-x, x), a.nonsaturating_g, lambda x: a.hinge_d(-x, x)])
+def two(x):
+    """Verdicts of two classes whose margin is x."""
+    return torch.stack([-x / 2, x / 2], 1)
+
+
+@pytest.mark.parametrize("loss", [lambda x: a.logistic_d(-x, x), a.nonsaturating_g, lambda x: a.hinge_d(-x, x),
+                                  lambda x: a.softmax_d(two(-x), two(x)), lambda x: a.softmax_g(two(x)),
+                                  lambda x: a.squares_d(-x, x), a.squares_g])  # fmt: skip
 def test_a_badly_losing_player_still_has_a_slope(loss):
     """At logits of +-100 log(sigmoid + eps) would have none."""
     x = torch.tensor([-100.0, 100.0], requires_grad=True)

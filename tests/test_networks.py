@@ -15,6 +15,7 @@ from leafwing.core.errors import BadConfig, BadNetwork
 from leafwing.fusion import Add
 from leafwing.game import call
 from leafwing.networks import GIVEN, discriminators, generators
+from leafwing.networks.gan_2014 import Maxout
 from leafwing.networks.resize import EnlargeConvolve, MinibatchSpread
 from leafwing.recipe import Recipe, load_recipe
 
@@ -190,6 +191,31 @@ def test_sides_that_cannot_be_made_are_refused_with_the_nearest():
     recipe = Recipe.from_dict({"data": {"image_size": 65}})
     with pytest.raises(BadConfig, match="65 cannot be made.*56, 64, 80"):
         recipe.check()
+
+
+def test_maxout_is_the_largest_of_its_linear_maps():
+    """Goodfellow et al. 2013, Eq. 1, one by one in float64."""
+    layer = Maxout(5, 3, pieces=4, reach=1.0).double()
+    x = torch.randn(6, 5, dtype=torch.float64)
+    weights, biases = layer.linear.weight.detach().view(3, 4, 5), layer.linear.bias.detach().view(3, 4)
+    by_hand = [
+        [max(float(row @ w + b) for w, b in zip(weights[u], biases[u], strict=True)) for u in range(3)] for row in x
+    ]
+    assert torch.allclose(layer(x), torch.tensor(by_hand, dtype=torch.float64))
+
+
+def test_first_weights_are_those_of_the_papers():
+    """Radford et al. 2016, Sec. 4: N(0, 0.02), BatchNorm N(1, 0.02) in the homework; StyleGAN's constant is 1."""
+    G = generators.build("dcgan", {"width": 32}, z_dim=20, image_size=64, channels=3)
+    norms = torch.cat([m.weight for m in G.modules() if isinstance(m, nn.BatchNorm2d | nn.BatchNorm1d)]).detach()
+    kernels = torch.cat([m.weight.flatten() for m in G.modules() if isinstance(m, nn.ConvTranspose2d)]).detach()
+    assert float(norms.mean()) == pytest.approx(1, abs=0.003)
+    assert float(norms.std()) == pytest.approx(0.02, rel=0.05)
+    assert float(kernels.mean()) == pytest.approx(0, abs=1e-3)
+    assert float(kernels.std()) == pytest.approx(0.02, rel=0.02)
+    assert all(not m.bias.detach().any() for m in G.modules() if isinstance(m, nn.BatchNorm2d))
+    style = generators.build("stylegan", {"width": 4, "most": 8}, z_dim=6, image_size=16, channels=3)
+    assert torch.equal(style.constant, torch.ones_like(style.constant))
 
 
 def test_small_sides_are_not_recommended_where_no_picture_may_be_so_small():
