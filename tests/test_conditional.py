@@ -181,6 +181,7 @@ WAYS = [["generator.meet=concatenate", "data.condition=hair,turn"],
 def test_every_way_to_meet_reaches_both_players(network, ways):
     """R3-R5: the condition changes G's picture and D's score, at every z, from the first round on."""
     names = [f"generator.name={network}", f"discriminator.name={network}", "generator.width=4", "discriminator.width=4"]
+    names += ["discriminator.norm=layer"] if network == "dcgan" else []  # R1 is about each picture alone
     game = training(small("cgan", *names, *ways))
     one_round(game)
     players, words = game.players, game.vocabulary

@@ -111,7 +111,11 @@ def test_dry_run_prints_a_recipe_and_what_it_needs(tmp_path, monkeypatch, capsys
     assert found["recipe"] == json.loads(json.dumps(again.as_dict()))
     assert found["seconds_per_1000_rounds"] > 0
     assert found["memory_needed"] > found["memory"]["networks"]
+    assert "labels" not in out
     assert list(tmp_path.iterdir()) == []
+    line = ["train", "not/there", "--dry-run", "--recipe", "cgan", "--batch", "4", "--set", *TINY["cgan"], SMALL[0]]
+    assert run(line) == 0
+    assert "# labels: not read here; hair, eyes should be known of the pictures" in capsys.readouterr().out
 
 
 CHILD = """

@@ -82,6 +82,18 @@ def test_archives_hold_their_table(folder, tmp_path, kind):
     assert words(labels(target, "folder")) == ["a", "a", "a", "b", "b", "b"]
 
 
+def test_a_vector_of_floats_is_numbers_whole_or_not_and_what_tells_nothing_is_left_out(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)
+    vector = np.stack([np.arange(8) % 4, np.full(8, 3.0), np.arange(8) / 7], 1).astype(np.float32)
+    np.savez(tmp_path / "x.npz", images=pictures, vector=vector, counts=np.arange(8.0) % 2, same=np.ones((8, 2)))
+    found = labels(tmp_path / "x.npz", "vector", "counts")
+    assert found.vocabulary.names == ["vector.0", "vector.2", "counts"]
+    assert [kind.classes for kind in found.vocabulary.attributes] == [(), (), ("0.0", "1.0")]
+    assert found.remarks[0] == "1 of the 3 numbers of 'vector' are the same for all: left out."
+    with pytest.raises(BadData, match=r"Every picture has the same 'same.0'"):
+        labels(tmp_path / "x.npz", "same")
+
+
 def test_arrays_digits_and_worlds(tmp_path):
     pictures = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), np.uint8)
     np.savez(

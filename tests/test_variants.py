@@ -208,6 +208,8 @@ def test_batch_norm_is_refused_wherever_d_has_a_penalty_on_its_slope(recipe, set
 def test_no_turns_for_the_critic_is_one_sentence():
     with pytest.raises(BadConfig, match=r"train\.n_d = 0"):
         load_recipe("wgan", ["train.n_d=0"])
+    with pytest.raises(BadConfig, match=r"'train\.n_critic' is not a setting: it is called train\.n_d here"):
+        load_recipe("wgan", ["train.n_critic=0"])
 
 
 def test_layer_norm_judges_each_picture_alone():

@@ -73,6 +73,8 @@ def train(
         print(plan.to_toml())  # with the rest as comments: the whole output is a recipe again
         for line in found.lines():
             print(f"# {line}")
+        if plan.data.condition:
+            print(f"# labels: not read here; {', '.join(plan.data.condition)} should be known of the pictures")
         return 0
     if resume and out is None:
         raise BadConfig("--resume needs --out, the run to go on with.")

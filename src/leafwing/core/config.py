@@ -127,11 +127,26 @@ def merge(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+ELSEWHERE = {
+    "n_critic": "train.n_d",
+    "batch_size": "train.batch",
+    "epochs": "train.steps",
+    "iterations": "train.steps",
+    "z_dim": "prior.dim",
+    "nz": "prior.dim",
+    "latent_dim": "prior.dim",
+    "lambda_gp": "variant.gp_lambda",
+}
+"""What other programs call it."""
+
+
 def explain(error: ValidationError, schema: type[BaseModel], where: str = "") -> str:
     """The first thing wrong, in one sentence: the dotted key, what is wrong with it, what would do."""
     first = error.errors()[0]
     keys = [str(part) for part in first["loc"]]
     dotted = ".".join([where, *keys] if where else keys)
+    if first["type"] == "extra_forbidden" and keys[-1] in ELSEWHERE:
+        return f"{dotted!r} is not a setting: it is called {ELSEWHERE[keys[-1]]} here."
     if first["type"] == "extra_forbidden":
         return f"{dotted!r} is not a setting.{did_you_mean(keys[-1], keys_at(schema, keys[:-1]))}"
     if first["type"] == "missing":

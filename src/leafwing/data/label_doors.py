@@ -18,7 +18,7 @@ from leafwing.data.arrays import IdxDoor, NpzDoor
 from leafwing.data.doors import find_door
 from leafwing.data.drawn import find_world
 from leafwing.data.entries import Door
-from leafwing.data.labels import FEW, Labels, learn
+from leafwing.data.labels import FEW, Labels, Numbers, learn
 from leafwing.data.names import shown
 from leafwing.data.pictures import BadPicture
 from leafwing.data.store import Store
@@ -69,9 +69,21 @@ def read_labels(store: Store, wanted: Sequence[str], hides: bool = False, whole:
         several = [key for key in found if key.startswith(f"{name}.") and key[len(name) + 1 :].isdigit()]
         if name not in found and not several:
             raise BadData(f"data.condition: {shown(source)} has no label called {name!r}.{did_you_mean(name, found)}")
-        columns |= {key: found[key] for key in ([name] if name in found else several)}
+        columns |= (
+            {name: found[name]} if name in found else telling(name, {key: found[key] for key in several}, remarks)
+        )
     labels = learn(columns, source, hides)
     return Labels(labels.vocabulary, labels.codes, remarks + labels.remarks)
+
+
+def telling(name: str, vector: Columns, remarks: list[str]) -> Columns:
+    """The columns of a vector that are not the same for all pictures; all of them if none is."""
+    varied = {key: words for key, words in vector.items() if len({word for word in words if word}) > 1}
+    left_out = len(vector) - len(varied)
+    if not varied or not left_out:
+        return vector
+    remarks.append(f"{left_out:,} of the {len(vector):,} numbers of {shown(name)} are the same for all: left out.")
+    return varied
 
 
 def of_world(store: Store) -> Columns:
@@ -94,7 +106,8 @@ def of_arrays(door: NpzDoor, store: Store) -> Columns:
                 array = np.asarray(arrays[name])
                 table = array[rows].reshape(len(rows), -1)
                 names = [name] if array.ndim == 1 else [f"{name}.{i}" for i in range(table.shape[1])]
-                found |= {key: [word(v) for v in column] for key, column in zip(names, table.T.tolist(), strict=True)}
+                kind = Numbers if len(names) > 1 and np.issubdtype(table.dtype, np.floating) else list
+                found |= {key: kind(map(word, column)) for key, column in zip(names, table.T.tolist(), strict=True)}
     except (*BROKEN, NotImplementedError, RuntimeError) as error:
         raise BadData(f"The labels in {shown(door.source)} cannot be read ({' '.join(str(error).split())}).") from error
     if not found:

@@ -29,6 +29,10 @@ MEAGRE = 20
 """Pictures a class below which it is said that there are few."""
 
 
+class Numbers(list[str]):
+    """The words of a column that is a number in any case, even if all are whole."""
+
+
 @dataclass(frozen=True, eq=False)
 class Labels:
     """The labels of all pictures of a store.
@@ -69,7 +73,7 @@ def learn(columns: Mapping[str, Sequence[str]], source: str, open_: bool = False
         known = [word for word in words if word]
         if not known:
             raise BadData(f"{shown(source)} has no picture with a label of {shown(name)}: leave it out.")
-        kind = number(name, known) or classes(name, known, source, remarks)
+        kind = number(name, known, isinstance(words, Numbers)) or classes(name, known, source, remarks)
         missing = len(words) - len(known)
         if missing:
             some = f"{missing:,} of {len(words):,} pictures have no label of {shown(name)}"
@@ -81,13 +85,13 @@ def learn(columns: Mapping[str, Sequence[str]], source: str, open_: bool = False
     return Labels(Vocabulary(tuple(kinds), *joint(every)), every, remarks)
 
 
-def number(name: str, known: Sequence[str]) -> Attribute | None:
-    """The attribute of a column of numbers; None if it is not one."""
+def number(name: str, known: Sequence[str], surely: bool = False) -> Attribute | None:
+    """The attribute of a column of numbers; None if it is not one: if all are whole, unless it ``surely`` is."""
     try:
         numbers = np.array([float(word) for word in known])
     except ValueError:
         return None
-    if not np.isfinite(numbers).all() or (numbers == np.rint(numbers)).all():
+    if not np.isfinite(numbers).all() or (not surely and (numbers == np.rint(numbers)).all()):
         return None
     spread = float(numbers.std())
     if not spread > 0:
