@@ -14,7 +14,7 @@ from test_trust_resume import play, small
 from torch import nn
 
 from leafwing import api
-from leafwing.augment import geometry, moved
+from leafwing.augment import colour, geometry, moved
 from leafwing.augment.ada import ADA
 from leafwing.augment.colour import hue_turned, luma_flipped, painted, saturated, stronger
 from leafwing.augment.diffaugment import DiffAugment, tinted
@@ -49,11 +49,15 @@ def test_at_p_0_nothing_changes_bit_for_bit_and_at_1_everything_does(channels, s
 
 def test_about_p_of_the_pictures_are_changed_each_by_itself():
     x = some_pictures(1).expand(4000, -1, -1, -1)
-    for kind in ("colour", "noise"):
-        share = (ADA((kind,), p=0.3)(x) != x).flatten(1).any(1).float().mean()
-        untouched = 0.7 ** (5 if kind == "colour" else 1)  # a flip that was drawn may be none: half of them are
-        untouched = 0.7**4 * 0.85 if kind == "colour" else untouched
-        assert float(share) == pytest.approx(1 - untouched, abs=0.03)
+    untouched = {
+        "geometry": 0.7**4,  # scale, stretch, move, and two turns that count as one
+        "colour": 0.7**4 * 0.85,  # a flip that was drawn may be none: half of them are
+        "noise": 0.7,
+        "cutout": 0.7,
+    }
+    for kind, share in untouched.items():
+        found = (ADA((kind,), p=0.3)(x) != x).flatten(1).any(1).float().mean()
+        assert float(found) == pytest.approx(1 - share, abs=0.03), kind
 
 
 # ---- DiffAugment ----
@@ -244,45 +248,108 @@ def test_a_luma_flip_and_whole_pixel_moves_are_invertible_in_distribution():
         assert float(torch.cos(2 * math.pi * wave * offsets / 16).mean()) > 0.02
 
 
-def test_every_draw_has_the_papers_spread_and_chance(monkeypatch):
-    """Karras et al. 2020, Appendix B: Algorithm 1 and Table 3 have the published numbers, in this order."""
-    asked, augment = [], ADA(p=0.75)
-    real = ADA.number
-
-    def recorded(self, like, kind, spread, p=None):
-        asked.append((kind, round(spread, 6), None if p is None else round(float(p), 6)))
-        return real(self, like, kind, spread, p)
-
-    monkeypatch.setattr(ADA, "number", recorded)
-    ln2 = math.log(2)
-    augment.geometry(torch.zeros(2, 3, 16, 16))
-    turn = ("angle", round(math.pi, 6), 0.5)  # 1 - sqrt(1 - 0.75)
-    assert asked == [("log-normal", round(0.2 * ln2, 6), None)] * 2 + [turn] * 2
-    asked.clear()
-    augment.colour(torch.zeros(2, 3, 16, 16))
-    assert asked == [("normal", 0.2, None), ("log-normal", round(0.5 * ln2, 6), None),
-                     ("angle", round(math.pi, 6), None), ("log-normal", round(ln2, 6), None)]  # fmt: skip
-    asked.clear()
-    augment.colour(torch.zeros(2, 1, 16, 16))
-    assert len(asked) == 2, "grey has no hue and no saturation"
+# ---- ADA's ranges: Karras et al. 2020, Appendix B ----
 
 
-def test_moves_by_parts_of_pixels_are_normal_with_an_eighth_of_the_side(monkeypatch):
-    """Everything else left as it is, a draw of one deviation moves a dot in 16 pixels by two, right and down."""
-    monkeypatch.setattr("leafwing.augment.ada.normal", lambda like: torch.ones(len(like)))
-    monkeypatch.setattr(
-        ADA, "number", lambda self, like, kind, *_: torch.full((len(like),), float(kind == "log-normal"))
-    )
-    dot = torch.zeros(1, 1, 16, 16)
-    dot[0, 0, 5, 7] = 1
-    found = ADA(p=1.0).geometry(dot)[0, 0]
-    assert divmod(int(found.argmax()), 16) == (7, 9)
+def drawn_normally(numbers: torch.Tensor, p: float, spread: float) -> None:
+    """p of the numbers are no 0, and these are N(0, spread^2): mean, deviation, share within one deviation."""
+    some = numbers[numbers.abs() > 1e-9]
+    assert len(some) / len(numbers) == pytest.approx(p, abs=0.01)
+    assert abs(float(some.mean())) < 0.03 * spread
+    assert float(some.std()) == pytest.approx(spread, rel=0.03)
+    assert float((some.abs() < spread).double().mean()) == pytest.approx(math.erf(0.5**0.5), abs=0.015)
 
 
-def test_noise_has_a_tenth_times_a_half_normal_deviation(monkeypatch):
-    monkeypatch.setattr("leafwing.augment.ada.normal", lambda like: torch.full((len(like),), -2.0))
-    made = ADA(("noise",), p=1.0)(torch.zeros(1, 1, 128, 128))
-    assert float(made.std()) == pytest.approx(0.2, rel=0.05)
+def drawn_on_the_circle(angles: torch.Tensor, p: float) -> None:
+    """p of the angles are no 0, and these are U(-pi, pi)."""
+    some = angles[angles.abs() > 1e-9]
+    assert len(some) / len(angles) == pytest.approx(p, abs=0.01)
+    for wave in (0.5, 1, 2, 3):
+        known = 2 / math.pi if wave == 0.5 else 0.0
+        assert float(torch.cos(wave * some).mean()) == pytest.approx(known, abs=0.03)
+        assert abs(float(torch.sin(wave * some).mean())) < 0.03
+
+
+def maps_of(policy: str, p: float, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
+    """The matrices that pictures would have gone through."""
+    seen: list[torch.Tensor] = []
+    module, name = {"geometry": (geometry, "transformed"), "colour": (colour, "painted")}[policy]
+    monkeypatch.setattr(module, name, lambda x, matrix: seen.append(matrix) or x)
+    ADA((policy,), p=p)(torch.zeros(shape, dtype=torch.float64))
+    return seen[0]
+
+
+@pytest.mark.parametrize("p", [0.3, 0.8])
+def test_ranges_of_every_map_of_the_plane(p, monkeypatch):
+    """Scale and stretch ln N(0, (0.2 ln 2)^2), turns U(-pi, pi) at 1 - sqrt(1 - p), moves N(0, 0.125^2) of a side.
+
+    Read from ``back`` alone: a 2x2 matrix is two complex numbers, r e^(i t) cosh(s) and r e^(i u) sinh(s).
+    """
+    back = maps_of("geometry", p, (100_000, 1, 4, 8), monkeypatch)
+    (a, b), (c, d) = ([back[:, i, j] for j in (0, 1)] for i in (0, 1))
+    drawn_normally(-torch.log(a * d - b * c) / 2, p, 0.2 * math.log(2))
+    even, odd = torch.complex(a + d, c - b), torch.complex(a - d, c + b)
+    stretch = torch.atanh(odd.abs() / even.abs())
+    sign = torch.where(torch.arange(len(back)) % 2 == 0, 1.0, -1.0)  # which side is longer depends on the turns
+    drawn_normally(sign * stretch, p, 0.2 * math.log(2))
+    drawn_on_the_circle(even.angle(), p)  # both turns together
+    linear = back[stretch > 1e-9][:, :2, :2]
+    linear = linear / linear.det().sqrt()[:, None, None]
+    for seen in (linear @ linear.mT, linear.mT @ linear):  # diagonal without the turn before, or after, the stretch
+        assert float((seen[:, 0, 1].abs() > 1e-9).double().mean()) == pytest.approx(1 - math.sqrt(1 - p), abs=0.01)
+    moves = -torch.linalg.solve(back[:, :2, :2], back[:, :2, 2])  # the last step
+    drawn_normally(moves[:, 0], p, 0.125 * 8)
+    drawn_normally(moves[:, 1], p, 0.125 * 4)
+    assert torch.equal(moves[:, 0].abs() > 1e-9, moves[:, 1].abs() > 1e-9), "one chance for both"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("p", [0.3, 0.8])
+def test_ranges_of_every_change_of_colour(p, channels, monkeypatch):
+    """Brightness N(0, 0.2^2), contrast ln N(0, (0.5 ln 2)^2), flip 1/2, hue U(-pi, pi), saturation ln N(0, (ln 2)^2).
+
+    Read from the matrix alone: greys are moved and multiplied, what is across them turned and multiplied.
+    """
+    matrix = maps_of("colour", p, (100_000, channels, 1, 1), monkeypatch)
+    linear, offset = matrix[:, :3, :3], matrix[:, :3, 3]
+    greys = linear.sum((1, 2)) / 3
+    drawn_normally(offset.mean(1) / greys, p, 0.2)  # the first step
+    drawn_normally(greys.abs().log(), p, 0.5 * math.log(2))
+    assert float((greys < 0).double().mean()) == pytest.approx(p / 2, abs=0.01)
+    across = (linear.det() / greys).sqrt()
+    if channels == 1:
+        torch.testing.assert_close(across, greys.abs())
+        return
+    drawn_normally((across / greys.abs()).log(), p, math.log(2))
+    cos, sin = linear.diagonal(dim1=1, dim2=2).sum(1) - greys, (linear[:, 1, 0] - linear[:, 0, 1]) * 3**0.5
+    drawn_on_the_circle(torch.atan2(sin, cos), p)
+
+
+def test_ranges_of_whole_pixel_moves(monkeypatch):
+    """U(-0.125, 0.125) of each side, rounded; one chance for both."""
+    monkeypatch.setattr("leafwing.augment.ada.half", lambda x: torch.zeros(len(x), 1, 1, 1, dtype=torch.bool))
+    n, p = 20_000, 0.6
+    dot = torch.zeros(1, 1, 16, 24)
+    dot[:, :, 8, 12] = 1.0
+    places = ADA(("blit",), p=p)(dot.expand(n, -1, -1, -1)).flatten(1).argmax(1)
+    down, right = places // 24 - 8, places % 24 - 12
+    for offset, known in ((down, [1 / 4, 1 / 4, 1 / 8, 0]), (right, [1 / 6, 1 / 6, 1 / 6, 1 / 12])):
+        for by in range(-3, 4):
+            share = p * known[abs(by)] + (1 - p) * (by == 0)
+            assert float((offset == by).float().mean()) == pytest.approx(share, abs=0.015)
+    assert float(((down == 0) & (right == 0)).float().mean()) == pytest.approx(1 - p + p / 4 / 6, abs=0.015)
+
+
+def test_ranges_of_noise_and_cutout():
+    """Noise of a half-normal deviation, 0.1; a box of half the side."""
+    deviation = ADA(("noise",), p=0.5)(torch.zeros(10_000, 1, 8, 8)).square().mean((1, 2, 3)).sqrt()
+    some = deviation[deviation > 0]
+    assert len(some) / 10_000 == pytest.approx(0.5, abs=0.03)
+    assert float(some.square().mean().sqrt()) == pytest.approx(0.1, rel=0.05)
+    assert float(some.mean()) == pytest.approx(0.1 * math.sqrt(2 / math.pi), rel=0.05)
+    gone = (ADA(("cutout",), p=0.5)(torch.ones(3000, 1, 16, 24)) == 0).float().sum((1, 2, 3))
+    assert float(gone.max()) == 8 * 12
+    assert float((gone > 0).float().mean()) == pytest.approx(0.5, abs=0.05)
 
 
 # ---- the feedback ----
