@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from importlib.resources import files
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from leafwing.core import randomness
 from leafwing.core.errors import BadConfig, BadNetwork
 from leafwing.fusion import Add
 from leafwing.game import call
+from leafwing.latents import Uniform
 from leafwing.networks import GIVEN, discriminators, generators
 from leafwing.networks.gan_2014 import Maxout
 from leafwing.networks.resize import EnlargeConvolve, MinibatchSpread
@@ -216,6 +218,19 @@ def test_first_weights_are_those_of_the_papers():
     assert all(not m.bias.detach().any() for m in G.modules() if isinstance(m, nn.BatchNorm2d))
     style = generators.build("stylegan", {"width": 4, "most": 8}, z_dim=6, image_size=16, channels=3)
     assert torch.equal(style.constant, torch.ones_like(style.constant))
+
+
+def test_the_dcgan_of_2016_is_the_homeworks_twice_as_wide():
+    """Radford et al. 2016, Sec. 3 and 4, by the settings that the recipe names: 100 uniform z to 1,024 maps of 4x4."""
+    said = (files("leafwing.zoo") / "dcgan.toml").read_text().split("--set ")[1].split(".\n")[0]
+    paper = load_recipe("dcgan", [word for word in said.split() if word != "#"])
+    G, D = paper.build_networks()
+    assert paper.build_prior() == Uniform(100, -1.0, 1.0)
+    assert paper.train.batch == 128
+    assert {rule.lr for rule in (paper.optimizer.generator, paper.optimizer.discriminator)} == {2e-4}
+    assert paper.optimizer.generator.betas[0] == 0.5
+    assert [m.in_channels for m in G.modules() if isinstance(m, nn.ConvTranspose2d)] == [1024, 512, 256, 128]
+    assert [m.in_channels for m in D.modules() if isinstance(m, nn.Conv2d)] == [3, 128, 256, 512, 1024]
 
 
 def test_small_sides_are_not_recommended_where_no_picture_may_be_so_small():
