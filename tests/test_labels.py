@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import tarfile
 import zipfile
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from leafwing.core.errors import BadData
@@ -92,6 +94,23 @@ def test_a_vector_of_floats_is_numbers_whole_or_not_and_what_tells_nothing_is_le
     assert found.remarks[0] == "1 of the 3 numbers of 'vector' are the same for all: left out."
     with pytest.raises(BadData, match=r"Every picture has the same 'same.0'"):
         labels(tmp_path / "x.npz", "same")
+
+
+def test_five_thousand_classes_come_in_by_a_table(tmp_path):
+    """Ten thousand pictures in a zip with their labels.csv: read, said to be thin, and both players can be asked."""
+    picture = io.BytesIO()
+    Image.fromarray(np.full((8, 8, 3), 99, np.uint8)).save(picture, "png")
+    with zipfile.ZipFile(tmp_path / "many.zip", "w") as file:
+        for n in range(10_000):
+            file.writestr(f"{n}.png", picture.getvalue())
+        file.writestr("labels.csv", "file,who\n" + "".join(f"{n}.png,{n % 5000}\n" for n in range(10_000)))
+    found = read_labels(open_data(tmp_path / "many.zip", image_size=8), ["who"])
+    assert found.codes.shape == (10_000, 1)
+    assert found.remarks == ["'who' has 5,000 classes with 2.0 pictures each: few to learn from."]
+    small = ["data.condition=['who']", "data.image_size=8", "generator.width=4", "discriminator.width=4"]
+    G, D = load_recipe("cgan", [*small, "generator.meet=embed"]).build_networks(found.vocabulary)
+    x = torch.from_numpy(found.vocabulary.encode(found.codes[:2]))
+    assert D(G(torch.zeros(2, load_recipe("cgan").prior.options.dim), x), x).shape == (2,)
 
 
 def test_arrays_digits_and_worlds(tmp_path):
