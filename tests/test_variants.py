@@ -212,6 +212,29 @@ def test_no_turns_for_the_critic_is_one_sentence():
         load_recipe("wgan", ["train.n_critic=0"])
 
 
+@pytest.mark.parametrize(
+    ("elsewhere", "here"),
+    [
+        ("train.n_critic", "train.n_d"),
+        ("variant.n_critic", "train.n_d"),
+        ("n_critic", "train.n_d"),
+        ("train.batch_size", "train.batch"),
+        ("train.epochs", "train.steps"),
+        ("train.iterations", "train.steps"),
+        ("train.kimg", "train.steps"),
+        ("prior.z_dim", "prior.dim"),
+        ("prior.nz", "prior.dim"),
+        ("generator.latent_dim", "prior.dim"),
+        ("train.lr", "optimizer.generator.lr, or optimizer.discriminator.lr,"),
+        ("optimizer.generator.learning_rate", "optimizer.generator.lr, or optimizer.discriminator.lr,"),
+    ],
+)
+def test_names_of_other_programs_are_told_what_they_are_called_here(elsewhere, here):
+    with pytest.raises(BadConfig) as told:
+        load_recipe("wgan", [f"{elsewhere}=3"])
+    assert str(told.value) == f"{elsewhere!r} is not a setting: it is called {here} here."
+
+
 def test_layer_norm_judges_each_picture_alone():
     D, x = DCGANDiscriminator(16, 3, width=4, norm="layer"), torch.randn(6, 3, 16, 16)
     assert torch.allclose(D(x)[:2], D(x[:2]), atol=1e-6)

@@ -25,6 +25,7 @@ from leafwing.core.config import (
     TOO_DEEP,
     Settings,
     apply_overrides,
+    called_here,
     one_or_more,
     read_toml,
     shown,
@@ -235,7 +236,8 @@ class Recipe:
         known = {*REGISTRIES, *TABLES, "title"}
         for key, value in values.items():
             if key not in known:
-                raise BadConfig(f"{key!r} is not a section of a recipe.{did_you_mean(key, known)}")
+                other = f"{key!r} is not a section of a recipe.{did_you_mean(key, known)}"
+                raise BadConfig(called_here(key) or other)
             if key != "title" and not isinstance(value, Mapping):
                 raise BadConfig(f"{key} = {shown(value)} cannot be: {key} is a section, e.g. --set {example(key)}.")
             if key == "title" and not isinstance(value, str):
@@ -429,6 +431,8 @@ def refuse_unknown(section: str, values: Mapping[str, Any], known: list[str]) ->
     for key in values:
         if key in known:
             continue
+        if said := called_here(f"{section}.{key}"):
+            raise BadConfig(said)
         elsewhere = {name: f"{table}.{name}" for table, schema in TABLES.items() for name in schema.model_fields}
         near = get_close_matches(key, elsewhere, n=1, cutoff=0.75)
         if near and not get_close_matches(key, known, n=1, cutoff=0.6):

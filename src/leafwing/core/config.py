@@ -127,17 +127,27 @@ def merge(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+BOTH_RATES = "optimizer.generator.lr, or optimizer.discriminator.lr,"
 ELSEWHERE = {
     "n_critic": "train.n_d",
     "batch_size": "train.batch",
     "epochs": "train.steps",
     "iterations": "train.steps",
+    "train.kimg": "train.steps",
+    "lr": BOTH_RATES,
+    "learning_rate": BOTH_RATES,
     "z_dim": "prior.dim",
     "nz": "prior.dim",
     "latent_dim": "prior.dim",
     "lambda_gp": "variant.gp_lambda",
 }
-"""What other programs call it."""
+"""What other programs call it, in any section or in one, and what it is called here."""
+
+
+def called_here(dotted: str) -> str:
+    """One sentence for a setting by the name that other programs give it; empty for any other."""
+    name = ELSEWHERE.get(dotted) or ELSEWHERE.get(dotted.rpartition(".")[2])
+    return f"{dotted!r} is not a setting: it is called {name} here." if name else ""
 
 
 def explain(error: ValidationError, schema: type[BaseModel], where: str = "") -> str:
@@ -145,10 +155,9 @@ def explain(error: ValidationError, schema: type[BaseModel], where: str = "") ->
     first = error.errors()[0]
     keys = [str(part) for part in first["loc"]]
     dotted = ".".join([where, *keys] if where else keys)
-    if first["type"] == "extra_forbidden" and keys[-1] in ELSEWHERE:
-        return f"{dotted!r} is not a setting: it is called {ELSEWHERE[keys[-1]]} here."
     if first["type"] == "extra_forbidden":
-        return f"{dotted!r} is not a setting.{did_you_mean(keys[-1], keys_at(schema, keys[:-1]))}"
+        other = f"{dotted!r} is not a setting.{did_you_mean(keys[-1], keys_at(schema, keys[:-1]))}"
+        return called_here(dotted) or other
     if first["type"] == "missing":
         return f"{dotted!r} is missing: give it a value."
     reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
