@@ -9,15 +9,17 @@ import tomllib
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from test_recipe import TINY
 from torch import Tensor, nn
 
 from leafwing import api
 from leafwing.cli.main import run
 from leafwing.core import machine
-from leafwing.core.errors import BadConfig
+from leafwing.core.errors import BadConfig, BadData
 from leafwing.estimate import Ledger, Memory, estimate, fullest, is_out_of_memory, out_of_memory
 from leafwing.networks.growing import Growing
 from leafwing.recipe import Recipe, shipped
@@ -116,6 +118,36 @@ def test_dry_run_prints_a_recipe_and_what_it_needs(tmp_path, monkeypatch, capsys
     line = ["train", "not/there", "--dry-run", "--recipe", "cgan", "--batch", "4", "--set", *TINY["cgan"], SMALL[0]]
     assert run(line) == 0
     assert "# labels: not read here; hair, eyes should be known of the pictures" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("recipe", ["cgan", "acgan"])
+def test_dry_run_refuses_data_without_the_labels_that_a_run_would_ask_for(recipe, tmp_path, monkeypatch, capsys):
+    """In the same words as the run, before a round is tried; with them it goes on, and nothing is decoded."""
+    for number in range(4):
+        Image.fromarray(np.full((16, 16, 3), number, np.uint8)).save(tmp_path / f"{number}.png")
+    monkeypatch.setattr(api, "estimate", partial(api.estimate, seconds=0))
+    monkeypatch.setattr("leafwing.data.tasks.DecodeInto.__init__", lambda *_: pytest.fail("a picture was decoded"))
+    line = ["train", str(tmp_path), "--dry-run", "--recipe", recipe, "--batch", "4", "--set", *TINY[recipe], SMALL[0]]
+    for more in ([], ["--json"]):
+        assert run([*line, *more]) == 2
+        shown = capsys.readouterr()
+        assert "has no labels, but data.condition asks for hair, eyes: put" in shown.err
+        assert shown.out == ""
+    rows = ["file,hair,eyes", *(f"{n}.png,{'ab'[n % 2]},{'ab'[n // 2]}" for n in range(4))]
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    assert run(line) == 0
+    assert "# labels: hair, eyes can be read" in capsys.readouterr().out
+    assert run([*line, "data.condition=hare"]) == 2
+    assert "no label called 'hare'. Did you mean 'hair'?" in capsys.readouterr().err
+
+
+def test_dry_run_asks_worlds_and_folders_for_their_labels(tmp_path):
+    assert not api.try_labels(api.make_recipe(tmp_path / "later", "cgan"))
+    assert api.try_labels(api.make_recipe("world:faces", "cgan"))
+    with pytest.raises(BadData, match=r"'world:faces' has no label called 'hare'\. Did you mean 'hair'"):
+        api.try_labels(api.make_recipe("world:faces", "cgan", settings=["data.condition=hare"]))
+    with pytest.raises(BadData, match="holds no pictures, nothing: give one with"):
+        api.try_labels(api.make_recipe(tmp_path, "cgan"))
 
 
 CHILD = """

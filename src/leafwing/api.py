@@ -19,7 +19,7 @@ from leafwing._version import __version__
 from leafwing.core import pictures
 from leafwing.core.errors import BadConfig
 from leafwing.core.progress import counting, say
-from leafwing.data import Report, check
+from leafwing.data import Report, check, label_doors
 from leafwing.explore import faces as looking
 from leafwing.explore import predict as predicting
 from leafwing.explore import replies as replying
@@ -138,6 +138,15 @@ def estimate(recipe: Recipe, *, device: str = "auto", seconds: float = estimatin
         seconds: for the probe.
     """
     return estimating.estimate(recipe, device, seconds)
+
+
+def try_labels(recipe: Recipe) -> bool:
+    """Whether the recipe's labels could be read, without decoding a picture; not if the source is not there yet.
+
+    Raises:
+        BadData: the sentence with which a run would stop.
+    """
+    return label_doors.try_labels(recipe.data.source, recipe.data.condition, recipe.data.count)
 
 
 def free_folder(name: str) -> Path:

@@ -66,15 +66,20 @@ def train(
         raise BadConfig("--set needs at least one section.key=value, e.g. --set train.batch=32.")
     plan = api.make_recipe(data, recipe, steps=steps, batch=batch, seed=seed, settings=settings or [])
     if dry_run:
+        asked = plan.data.condition
+        labelled = api.try_labels(plan) if asked else False
         found = api.estimate(plan, device=device)
         if json_output:
-            print(json.dumps({"recipe": plan.as_dict(), **found.as_dict()}, indent=2))
+            more = {"labels_read": labelled} if asked else {}
+            print(json.dumps({"recipe": plan.as_dict(), **found.as_dict(), **more}, indent=2))
             return 0
         print(plan.to_toml())  # with the rest as comments: the whole output is a recipe again
         for line in found.lines():
             print(f"# {line}")
-        if plan.data.condition:
-            print(f"# labels: not read here; {', '.join(plan.data.condition)} should be known of the pictures")
+        if labelled:
+            print(f"# labels: {', '.join(asked)} can be read; layers are counted for as many classes as z has numbers")
+        elif asked:
+            print(f"# labels: not read here; {', '.join(asked)} should be known of the pictures")
         return 0
     if resume and out is None:
         raise BadConfig("--resume needs --out, the run to go on with.")

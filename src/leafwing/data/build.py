@@ -51,7 +51,7 @@ def build_from_door(
     listing = door.listing
     names = listing.names[:count]
     if not names and not listing.refused:
-        raise BadData(_nothing_found(door))
+        raise BadData(nothing_found(door))
     task = DecodeInto(folder / PICTURES, len(names), target, tuple(earlier))
     filled = _fill(door, task, workers, progress)
     good = np.flatnonzero(filled.good)
@@ -232,7 +232,8 @@ def _fingerprint(names: Sequence[str], records: Records) -> str:
     return digest.hexdigest()
 
 
-def _nothing_found(door: Door) -> str:
+def nothing_found(door: Door) -> str:
+    """The sentence for a source without a picture."""
     others = door.listing.not_pictures
     held = f"only {others} file{'' if others == 1 else 's'} of other kinds" if others else "nothing"
     kinds = "JPEG, PNG, WebP, BMP, TIFF or GIF"

@@ -15,8 +15,9 @@ import numpy as np
 from leafwing.core.errors import BadData, did_you_mean
 from leafwing.data.archives import BROKEN
 from leafwing.data.arrays import IdxDoor, NpzDoor
+from leafwing.data.build import nothing_found
 from leafwing.data.doors import find_door
-from leafwing.data.drawn import find_world
+from leafwing.data.drawn import find_world, is_world
 from leafwing.data.entries import Door
 from leafwing.data.labels import FEW, Labels, Numbers, learn
 from leafwing.data.names import shown
@@ -53,7 +54,37 @@ def read_labels(store: Store, wanted: Sequence[str], hides: bool = False, whole:
     Raises:
         BadData: no labels, no such attribute (nearest named), a damaged table, labels that mean nothing.
     """
-    source, remarks = store.source, list[str]()
+    remarks = list[str]()
+    labels = learn(find_columns(store, wanted, remarks, whole), store.source, hides)
+    return Labels(labels.vocabulary, labels.codes, remarks + labels.remarks)
+
+
+def try_labels(source: str, wanted: Sequence[str], count: int | None = None) -> bool:
+    """Whether a source is there; if so, its labels were read as a run would, but no picture was decoded or drawn.
+
+    A world is asked for two pictures only. Files that will turn out damaged count as pictures.
+
+    Raises:
+        BadData: as `read_labels`, or no source of pictures.
+    """
+    if is_world(source):
+        find_columns(Store(Path(), {"n": 2, "kind": "world", "source": source, "world_seed": 0}, False), wanted, [])
+        return True
+    if not os.path.exists(os.path.expanduser(source)):
+        return False
+    door = find_door(source)
+    names = door.listing.names[:count]
+    if not names:
+        raise BadData(nothing_found(door))
+    store = Store(Path(), {"n": len(names), "kind": door.kind, "source": door.source}, False)
+    store.names, store.bad = names, door.listing.refused
+    read_labels(store, wanted)
+    return True
+
+
+def find_columns(store: Store, wanted: Sequence[str], remarks: list[str], whole: bool = True) -> Columns:
+    """A word for each picture, for each wanted attribute; raises as `read_labels`."""
+    source = store.source
     if store.meta["kind"] == "world":
         found = of_world(store)
     else:
@@ -72,8 +103,7 @@ def read_labels(store: Store, wanted: Sequence[str], hides: bool = False, whole:
         columns |= (
             {name: found[name]} if name in found else telling(name, {key: found[key] for key in several}, remarks)
         )
-    labels = learn(columns, source, hides)
-    return Labels(labels.vocabulary, labels.codes, remarks + labels.remarks)
+    return columns
 
 
 def telling(name: str, vector: Columns, remarks: list[str]) -> Columns:
