@@ -246,6 +246,16 @@ def test_what_is_not_linear_between_kinks_takes_double_backward_and_says_so_once
     assert variant._suits[D] is False
 
 
+def test_pictures_that_autocast_left_in_bf16_do_not_upset_the_trial(capsys):
+    """G's are, in a run in bf16; the trial is in fp32, where weights and pictures must be alike."""
+    D, variant = build("r3gan"), R3GAN()
+    real, fake = (Batch(x) for x in pictures())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        variant.d_terms(D, real, fake._replace(pictures=fake.pictures.bfloat16()), 0)
+    assert variant._suits[D]
+    assert "double backward" not in capsys.readouterr().err
+
+
 def test_the_trial_notices_a_wrong_gradient():
     """Planted faults: a wrong weight of a term, a lost gradient, a batch that is averaged otherwise."""
     D, variant = build("r3gan"), R3GAN()

@@ -160,7 +160,8 @@ def difference(
         stir(twin)
         parameters = [p for p in twin.parameters() if p.requires_grad]
         off = torch.autocast(parameters[0].device.type, enabled=False)
-        with torch.random.fork_rng(list(devices)), torch.enable_grad(), off:
+        exact = torch.backends.cudnn.flags(enabled=False)  # its convolutions round fp32 to tf32 unless told otherwise
+        with torch.random.fork_rng(list(devices)), torch.enable_grad(), off, exact:
             ours, theirs = (
                 torch.autograd.grad(sum(way(twin).values(), torch.zeros(())), parameters, allow_unused=True)
                 for way in (quick, usual)
