@@ -44,4 +44,7 @@ def seed_networks(seed: int, step: int, index: int = 0) -> None:
     Called before the networks are built and before every round, so that layers which draw from torch's
     global state are pure functions of the step as well.
     """
-    torch.manual_seed(key(seed, step, "networks", index) % 2**63)
+    number = key(seed, step, "networks", index) % 2**63
+    torch.default_generator.manual_seed(number)  # torch.manual_seed also formats a traceback where there is no GPU
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(number)

@@ -72,7 +72,7 @@ class R3GAN(Variant):
         """All of D's terms, without double backward where D allows it."""
         if self.gradient == "analytic":
             if D not in self._suits:
-                few = [b.rows(slice(3))._replace(pictures=b.pictures[:3].float()) for b in (real, fake)]  # tried in fp32
+                few = [b.rows(slice(3))._replace(pictures=b.pictures[:3].float()) for b in (real, fake)]
                 self._suits[D] = analytic.agrees(
                     D, lambda net: self.by_formula(net, *few)[0], lambda net: self.by_autograd(net, *few)[0]
                 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -33,8 +32,7 @@ class Meter(Watcher):
 
     def __init__(self, every: int, sinks: Iterable[Sink]) -> None:
         self.every, self.sinks = every, list(sinks)
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, Tensor] = {}
+        self._sums: dict[tuple[str, ...], Tensor] = {}  # by the names that a round logs: sums of values, and how many
         self._clock, self._images, self._seconds = 0.0, 0, 0.0
 
     def start(self, training: Training) -> None:
@@ -42,24 +40,26 @@ class Meter(Watcher):
         self._clock, self._images = time.perf_counter(), training.images
 
     def after_round(self, training: Training, log: Terms) -> None:
-        """Add up; at the end of an interval, read and report."""
-        for name, value in log.items():
-            sound = torch.isfinite(value)
-            self._sums[name] = self._sums.get(name, 0) + torch.where(sound, value, 0)
-            self._counts[name] = self._counts.get(name, 0) + sound.float()
+        """Add up, all values at once; at the end of an interval, read and report."""
+        values, names = torch.stack([value.float() for value in log.values()]), tuple(log)
+        sound = torch.isfinite(values)
+        self._sums[names] = self._sums.get(names, 0) + torch.stack([torch.where(sound, values, 0), sound.float()])
         if training.step % self.every == 0 or training.step == training.goal:
             self._report(training)
 
     def _report(self, training: Training) -> None:
-        names = list(self._sums)
-        means = torch.stack([self._sums[n].float() / self._counts[n] for n in names]).tolist()
+        totals: dict[str, tuple[float, float]] = {}
+        for names, sums in self._sums.items():
+            for name, total, count in zip(names, *sums.tolist(), strict=True):
+                before = totals.get(name, (0.0, 0.0))
+                totals[name] = before[0] + total, before[1] + count
         now = time.perf_counter()
         passed, shown = now - self._clock, training.images - self._images
         self._seconds += passed
         row: Row = {"step": training.step, "images": training.images, "seconds": round(self._seconds, 3)}
         row |= {"images_per_s": round(shown / max(passed, 1e-9), 2), "memory_mb": round(peak_memory_mb(), 1)}
-        row |= {name: mean for name, mean in zip(names, means, strict=True) if math.isfinite(mean)}
-        self._clock, self._images, self._sums, self._counts = now, training.images, {}, {}
+        row |= {name: total / count for name, (total, count) in totals.items() if count}
+        self._clock, self._images, self._sums = now, training.images, {}
         for sink in self.sinks:
             sink(row, training)
 

@@ -40,7 +40,8 @@ class Soundness(Watcher):
         self._row: dict[str, Tensor] = {}  # refused steps in a row, by player
         self._total: dict[str, Tensor] = {}
         self._said: dict[str, int] = {}
-        self._terms: dict[str, Tensor] = {}  # terms that were not a number in the last refused step
+        # by player and by the names that a round logs: which were not a number in the last refused step
+        self._terms: dict[str, dict[tuple[str, ...], Tensor]] = {who: {} for who in PLAYERS}
 
     @torch.no_grad()
     def after_round(self, training: Training, log: Terms) -> None:
@@ -57,17 +58,18 @@ class Soundness(Watcher):
                 self._look(who, training.step)
 
     def _note_terms(self, who: str, refused: Tensor, log: Terms) -> None:
-        for name, value in log.items():
-            if name.startswith(f"{who}/"):
-                bad = (~torch.isfinite(value)).float()
-                self._terms[name] = torch.where(refused > 0, bad, self._terms.get(name, torch.zeros_like(bad)))
+        names, kinds = tuple(name for name in log if name.startswith(f"{who}/")), self._terms[who]
+        bad = ~torch.isfinite(torch.stack([log[name].float() for name in names]))
+        kinds.setdefault(names, torch.zeros_like(bad))
+        for kind, flags in kinds.items():
+            kinds[kind] = torch.where(refused > 0, bad if kind == names else torch.zeros_like(flags), flags)
 
     def _look(self, who: str, step: int) -> None:
         total = int(self._total[who])
         if total == self._said.get(who, 0):
             return
         fresh, self._said[who] = total - self._said.get(who, 0), total
-        names = [name for name, flag in self._terms.items() if name.startswith(f"{who}/") and flag]
+        names = [name for kind, flags in self._terms[who].items() for name, bad in zip(kind, flags, strict=True) if bad]
         bad = [name.removeprefix(f"{who}/") for name in names if not name.endswith("/grad_norm")]
         bad = bad or ["gradient" for _ in names]  # a term that is not a number spoils the gradient as well
         what = f"its {' and '.join(bad)} {'is' if len(bad) == 1 else 'are'}" if bad else "its optimiser's memory is"
