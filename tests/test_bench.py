@@ -100,7 +100,7 @@ def test_memory_is_the_childs_own(tiny):
     found = memory.measure("ours", load_recipe(tiny), CPU, 1, [0])
     assert found is not None
     assert 20 < found.idle < found.peak < held.nbytes / memory.MB
-    assert memory.peak(CPU) > held.nbytes / memory.MB
+    assert memory.peak() > held.nbytes / memory.MB
 
 
 def test_memory_that_cannot_be_measured_is_said(tiny, capsys, monkeypatch):

@@ -15,6 +15,7 @@ from leafwing import game, latents
 from leafwing.core import randomness
 from leafwing.core.errors import RuleBroken
 from leafwing.game import Batch, Joint, Players, descend, draw_fakes, frozen, judge, play_round
+from leafwing.optimizers import OptimizerSettings
 from leafwing.training import one_round
 from leafwing.variants.gan import GAN
 
@@ -309,3 +310,15 @@ def test_dirac_gan_circles_without_a_penalty_and_converges_with_r1():
 
     assert distance(0.0) > 0.3
     assert distance(1.0) < 1e-2
+
+
+@pytest.mark.parametrize("name", ["adam", "rmsprop", "sgd"])
+def test_weight_decay_is_the_gradient_of_half_its_share_of_the_squared_weights(name):
+    """L2, as those optimisers were first used; not decoupled from the gradient."""
+    decayed, penalised = (nn.Parameter(torch.tensor([1.0, -2.0, 0.5])) for _ in range(2))
+    told = OptimizerSettings(name=name, lr=0.1, weight_decay=0.3).build([decayed])
+    plain = OptimizerSettings(name=name, lr=0.1).build([penalised])
+    for _ in range(4):
+        descend(told, {"loss": decayed.sin().sum()})
+        descend(plain, {"loss": penalised.sin().sum(), "decay": 0.3 / 2 * penalised.square().sum()})
+        assert torch.allclose(decayed, penalised, atol=1e-6)

@@ -23,6 +23,9 @@ class OptimizerSettings(Settings):
     """Adam's decay rates of the first and second moment; Radford et al. 2016, Sec. 4: 0.5, 0.999."""
     eps: Annotated[float, Field(gt=0, lt=1)] = 1e-8
     """What Adam adds to the root of the second moment, against division by nothing; 1e-6 in BigGAN."""
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """So much of every weight is added to its gradient: the penalty on squared weights of Adam and sgd as they were
+    first used; 1e-5 in the DCGAN paper's code."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Momentum of sgd."""
     momentum_to: Annotated[float, Field(ge=0, lt=1)] | None = None
@@ -46,12 +49,14 @@ class OptimizerSettings(Settings):
 
     def build(self, parameters: Iterable[torch.nn.Parameter], recorded: bool = False) -> torch.optim.Optimizer:
         """The torch optimiser for these parameters; ``recorded`` if its steps go into CUDA graphs."""
+        lr, decay = self.lr, self.weight_decay
         if self.name == "adam":
-            lr, betas, eps = self.lr, self.betas, self.eps
-            return torch.optim.Adam(parameters, lr=lr, betas=betas, eps=eps, fused=True, capturable=recorded)
+            return torch.optim.Adam(
+                parameters, lr=lr, weight_decay=decay, fused=True, capturable=recorded, betas=self.betas, eps=self.eps
+            )
         if self.name == "rmsprop":
-            return torch.optim.RMSprop(parameters, lr=self.lr, capturable=recorded)
-        return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, fused=True)
+            return torch.optim.RMSprop(parameters, lr=lr, weight_decay=decay, capturable=recorded)
+        return torch.optim.SGD(parameters, lr=lr, momentum=self.momentum, weight_decay=decay, fused=True)
 
     @property
     def can_be_recorded(self) -> bool:
