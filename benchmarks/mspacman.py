@@ -50,13 +50,13 @@ def split(folder: Path, out: Path) -> tuple[Path, list[Path]]:
     return train, files[-HELD_OUT:]
 
 
-def settings(name: str, films: Path, rounds: int) -> list[str]:
-    """What differs from the recipe as it is."""
+def settings(name: str, films: Path, rounds: int, more: list[str]) -> list[str]:
+    """What differs from the recipe as it is; ``more`` for both."""
     if name == "video-supervised":
         own, batch, players = ["data.history_noise=0.02", "generator.moves=[1,2,4]"], 16, ("generator",)
     else:
         own, batch, players = [f"generator.colours={json.dumps(colours_of(films))}", "generator.moves=[]"], 32, PLAYERS
-    return [*PATCHES, *own, *(f"optimizer.{who}.burn_in_kimg={rounds * batch / 1000}" for who in players)]
+    return [*PATCHES, *own, *(f"optimizer.{who}.burn_in_kimg={rounds * batch / 1000}" for who in players), *more]
 
 
 def colours_of(films: Path) -> list[str]:
@@ -111,13 +111,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/mspacman"))
     parser.add_argument("--rounds", type=int, default=8000)
     parser.add_argument("--moments", type=int, default=8, help="of each unseen episode")
+    parser.add_argument("--set", nargs="*", default=[], metavar="a.b=c", help="settings of both recipes")
     args = parser.parse_args()
     films, unseen = split(args.folder, args.out)
     found = {}
     for name in ("video-supervised", "video-gan-maze"):
         run = args.out / name
         if not (run / "generator").is_dir():
-            api.train(films, name, out=run, steps=args.rounds, settings=settings(name, films, args.rounds))
+            api.train(films, name, out=run, steps=args.rounds, settings=settings(name, films, args.rounds, args.set))
         say(f"judging {name}")
         found[name] = judged(run, unseen, args.moments)
     print(json.dumps(found, indent=2))

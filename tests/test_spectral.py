@@ -378,10 +378,28 @@ def test_recipes_carry_the_papers_numbers(name):
 
 
 def test_a_learning_rate_falls_along_a_line():
-    """As the authors' LinearShift: whole up to its first round, 0 from its last on; never recorded once it falls."""
+    """As the authors' LinearShift: whole up to its first round, 0 from its last on; sgd's is not recorded once it falls."""
     assert [fall(step, 4, 8) for step in (0, 4, 5, 6, 7, 8, 100)] == [1, 1, 0.75, 0.5, 0.25, 0, 0]
     rule, weight = OptimizerSettings(lr=0.1, fall_from=4, fall_to=8), nn.Parameter(torch.zeros(1))
     opt = rule.build([weight])
     rule.set_schedule(opt, 6)
     assert opt.param_groups[0]["lr"] == pytest.approx(0.05)
-    assert [rule.settled(step, 0) for step in (0, 3, 4, 9)] == [True, True, False, False]
+    assert all(rule.settled(step, 0) for step in (0, 3, 4, 9)), "a recording reads Adam's from a tensor"
+    sgd = rule.model_copy(update={"name": "sgd"})
+    assert [sgd.settled(step, 0) for step in (0, 3, 4, 9)] == [True, True, False, False]
+
+
+def test_a_recorded_learning_rate_moves_in_place():
+    """The same steps as with a number, by one and the same tensor."""
+    rule = OptimizerSettings(lr=0.1, fall_from=1, fall_to=5)
+    weights = [nn.Parameter(torch.tensor([1.0, -2.0])) for _ in range(2)]
+    opts = [rule.build([weight], recorded) for weight, recorded in zip(weights, (True, False), strict=True)]
+    rate = opts[0].param_groups[0]["lr"]
+    for step in range(5):
+        for weight, opt in zip(weights, opts, strict=True):
+            rule.set_schedule(opt, step)
+            weight.grad = weight.detach().sin()
+            opt.step()
+        assert torch.equal(*weights)
+    assert opts[0].param_groups[0]["lr"] is rate
+    assert float(rate) == pytest.approx(0.025)

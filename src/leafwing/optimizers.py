@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -48,11 +48,16 @@ class OptimizerSettings(Settings):
     """Adam's second decay rate after the burn-in; from 0.9 to 0.99 in R3GAN."""
 
     def build(self, parameters: Iterable[torch.nn.Parameter], recorded: bool = False) -> torch.optim.Optimizer:
-        """The torch optimiser for these parameters; ``recorded`` if its steps go into CUDA graphs."""
+        """The torch optimiser for these parameters; ``recorded`` if its steps go into CUDA graphs.
+
+        The learning rate of a recorded Adam is a tensor, read anew at every replay.
+        """
         lr, decay = self.lr, self.weight_decay
         if self.name == "adam":
+            parameters = list(parameters)
+            rate = torch.tensor(lr, device=parameters[0].device) if recorded else lr
             return torch.optim.Adam(
-                parameters, lr=lr, weight_decay=decay, fused=True, capturable=recorded, betas=self.betas, eps=self.eps
+                parameters, lr=rate, weight_decay=decay, fused=True, capturable=recorded, betas=self.betas, eps=self.eps
             )
         if self.name == "rmsprop":
             return torch.optim.RMSprop(parameters, lr=lr, weight_decay=decay, capturable=recorded)
@@ -64,12 +69,14 @@ class OptimizerSettings(Settings):
         return self.name != "rmsprop"
 
     def settled(self, step: int, images: int) -> bool:
-        """Whether the schedules no longer move from this round on."""
-        shrinking = self.lr_shrink > 1 and self.lr * self.lr_shrink ** -float(step) > self.lr_least
-        falling = self.fall_to is not None and step >= self.fall_from  # a recording of before would not do after
+        """Whether from this round on nothing moves that a recording would hold fast; Adam's learning rate may."""
+        moving = self.name != "adam" and (
+            (self.lr_shrink > 1 and self.lr * self.lr_shrink ** -float(step) > self.lr_least)
+            or (self.fall_to is not None and step >= self.fall_from)  # a recording of before would not do after
+            or (self.lr_to is not None and images < self.burn_in_kimg * 1000)
+        )
         growing = self.momentum_to is not None and step < self.momentum_rounds
-        burning_in = (self.lr_to is not None or self.beta2_to is not None) and images < self.burn_in_kimg * 1000
-        return not (shrinking or falling or growing or burning_in)
+        return not (moving or growing or (self.beta2_to is not None and images < self.burn_in_kimg * 1000))
 
     def set_schedule(self, optimizer: torch.optim.Optimizer, step: int, images: int = 0) -> None:
         """Set what changes over the run; a pure function of rounds played and images shown: nothing needs saving.
@@ -80,13 +87,21 @@ class OptimizerSettings(Settings):
         over = self.burn_in_kimg * 1000
         for group in optimizer.param_groups:
             if self.lr_shrink > 1:
-                group["lr"] = max(self.lr_least, self.lr * self.lr_shrink ** -float(step))
+                set_rate(group, max(self.lr_least, self.lr * self.lr_shrink ** -float(step)))
             if self.lr_to is not None:
-                group["lr"] = burn_in(self.lr, self.lr_to, images, over)
+                set_rate(group, burn_in(self.lr, self.lr_to, images, over))
             if self.fall_to is not None:
-                group["lr"] = self.lr * fall(step, self.fall_from, self.fall_to)
+                set_rate(group, self.lr * fall(step, self.fall_from, self.fall_to))
             if self.beta2_to is not None:
                 group["betas"] = (self.betas[0], burn_in(self.betas[1], self.beta2_to, images, over))
             if self.momentum_to is not None:
                 share = min(1.0, step / self.momentum_rounds)
                 group["momentum"] = self.momentum + share * (self.momentum_to - self.momentum)
+
+
+def set_rate(group: dict[str, Any], lr: float) -> None:
+    """The learning rate of an optimiser's group, in place where it is a tensor that a recording reads."""
+    if isinstance(group["lr"], torch.Tensor):
+        group["lr"].fill_(lr)
+    else:
+        group["lr"] = lr
