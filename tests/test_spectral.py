@@ -378,7 +378,7 @@ def test_recipes_carry_the_papers_numbers(name):
 
 
 def test_a_learning_rate_falls_along_a_line():
-    """As the authors' LinearShift: whole up to its first round, 0 from its last on; sgd's is not recorded once it falls."""
+    """As the authors' LinearShift: whole up to its first round, 0 from its last on; sgd's is then not recorded."""
     assert [fall(step, 4, 8) for step in (0, 4, 5, 6, 7, 8, 100)] == [1, 1, 0.75, 0.5, 0.25, 0, 0]
     rule, weight = OptimizerSettings(lr=0.1, fall_from=4, fall_to=8), nn.Parameter(torch.zeros(1))
     opt = rule.build([weight])
