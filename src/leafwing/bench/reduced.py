@@ -44,6 +44,11 @@ def of_pictures() -> list[str]:
     return [name for name in shipped() if load_recipe(name, check=False).data.kind == "pictures"]
 
 
+def convolutional() -> list[str]:
+    """Those of :func:`of_pictures` that can play on pictures of one's own: all that are not fully connected."""
+    return [name for name in of_pictures() if not is_fully_connected(reduced(name, [], seed=0))]
+
+
 def reduced(name: str, settings: Sequence[str], seed: int) -> Recipe:
     """A recipe by name or file: narrowed, to learn sooner, then with ``settings``.
 

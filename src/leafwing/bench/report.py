@@ -10,6 +10,7 @@ from leafwing.bench import coverage, data, sample, train
 from leafwing.bench.probe import Ceiling
 from leafwing.bench.reduced import BATCH, SOONER
 from leafwing.bench.zoo import KEPT, SIDE, Row
+from leafwing.bench.zoo_pictures import CLUSTERED
 from leafwing.bench.zoo_runs import Bench, equal_time
 from leafwing.worlds.mixtures import MIXTURES
 
@@ -150,6 +151,8 @@ def zoo_protocol(bench: Bench, here: Sequence[Row], seconds: float | None) -> st
         f"learns soon, not who learns best. G, D: parameters. {bench.samples:,} samples of the averaged G. At equal "
         f"time: after {number(seconds, 0)} s of training, when the first was done (on a CPU, seconds of its cores)."
     )
+    if bench.data is not None:
+        return f"{own_protocol(here[0].on, bench.data)} {common}"
     if here[0].on.startswith("world:"):
         return (
             f"{here[0].on} at {SIDE}x{SIDE}. Distance: Fréchet on the factor network's 128 features, against as many "
@@ -159,6 +162,19 @@ def zoo_protocol(bench: Bench, here: Sequence[Row], seconds: float | None) -> st
     return (
         f"{here[0].on}: the recipe's rules and optimiser on the fully connected pair of `bench coverage`. Distance: "
         f"sliced Wasserstein. Modes: with a sample within 3 standard deviations. Good: such samples. {common}"
+    )
+
+
+def own_protocol(name: str, data: dict[str, Any]) -> str:
+    """How the figures on pictures of one's own are made."""
+    side, network = data["image_size"], data["features"]
+    return (
+        f"{name} at {side}x{side}, {data['pictures']:,} pictures. Distance: Fréchet on the {network['features']:,} "
+        f"features of {network['network']}, against as many real pictures; to be compared at equal samples only. "
+        f"Modes: of {data['clusters']} clusters of at most {CLUSTERED:,} real pictures by these features, those that "
+        f"come at least {KEPT:.0%} as often as there. Good: precision, the share of samples no farther from a real "
+        f"picture than its neighbour number {data['nearest']}. The truth: as many other real pictures. Obeyed: not "
+        "read here."
     )
 
 

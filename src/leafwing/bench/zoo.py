@@ -265,9 +265,9 @@ def drawn(G: nn.Module, training: Training, count: int) -> Tensor:
 
 
 def hair_asked(training: Training, count: int) -> list[str] | None:
-    """The hair that each sample was asked for; None where nothing was."""
+    """The hair that each sample was asked for; None where none was."""
     asked = training.asked(0, count)
-    if asked is None or training.vocabulary is None:
+    if asked is None or training.vocabulary is None or "hair" not in training.vocabulary.names:
         return None
     attribute, block = training.vocabulary.blocks[training.vocabulary.place("hair")]
     return [attribute.classes[code] for code in asked[:, block].argmax(1).tolist()]

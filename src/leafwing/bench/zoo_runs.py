@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from leafwing._version import __version__
 from leafwing.bench.reduced import is_fully_connected, reduced
 from leafwing.bench.scatter import save_scatter
 from leafwing.bench.zoo import DRAWN, Faces, Point, Points, Row, Seen, World, play
+from leafwing.bench.zoo_pictures import Own, Pictures
 from leafwing.core.errors import LeafwingError
 from leafwing.core.pictures import save_png, sheet, to_uint8
 from leafwing.core.progress import counting, say
@@ -37,15 +38,24 @@ class Plan:
     settings: list[str]
     device: str
     out: Path
+    own: Own | None = None
 
 
 @dataclass(frozen=True)
 class Bench:
-    """All rows, and what the world itself scores in each."""
+    """All rows, and what the world itself scores in each.
+
+    Attributes:
+        rows: of all recipes and seeds.
+        truths: of each world by its name.
+        samples: measured each time.
+        data: what is told of pictures of one's own (:meth:`Pictures.about`); None for the usual worlds.
+    """
 
     rows: list[Row]
     truths: dict[str, Seen]
     samples: int
+    data: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able, with what follows from the rows."""
@@ -54,7 +64,7 @@ class Bench:
             "rows": rows,
             "truths": {name: asdict(seen) for name, seen in self.truths.items()},
             "samples": self.samples,
-            "drawn": DRAWN,
+            **({"drawn": DRAWN} if self.data is None else {"data": self.data}),
         }
 
 
@@ -62,14 +72,27 @@ def run(plan: Plan) -> Bench:
     """Every recipe with every seed, those whose row is in the folder already left out.
 
     Raises:
-        BadConfig: an unknown recipe or setting, told before anything is trained.
+        BadConfig: an unknown recipe or setting, or no such features, told before anything is trained.
+        BadData: data of one's own that cannot be read, or is too little.
     """
     device = choose_device(plan.device)
     recipes = {(name, seed): reduced(name, plan.settings, seed) for name, seed in wanted(plan)}
     (plan.out / "rows").mkdir(parents=True, exist_ok=True)
+    if plan.own:
+        pictures = Pictures(plan.own, plan.samples, device)
+        rows = list(play_all(plan, recipes, lambda recipe: pictures, device))
+        return Bench(rows, {pictures.name: pictures.true()}, plan.samples, pictures.about())
     worlds: dict[str, World] = {}
-    rows = list(play_all(plan, recipes, worlds, device))
+    rows = list(play_all(plan, recipes, lambda recipe: usual_world(recipe, plan.samples, worlds), device))
     return Bench(rows, {world.name: world.true() for world in worlds.values()}, plan.samples)
+
+
+def usual_world(recipe: Recipe, samples: int, worlds: dict[str, World]) -> World:
+    """The points or the faces, made when first asked for."""
+    kind: type[Points | Faces] = Points if is_fully_connected(recipe) else Faces
+    if kind.__name__ not in worlds:
+        worlds[kind.__name__] = kind(samples)
+    return worlds[kind.__name__]
 
 
 def wanted(plan: Plan) -> Iterator[tuple[str, int]]:
@@ -78,17 +101,21 @@ def wanted(plan: Plan) -> Iterator[tuple[str, int]]:
 
 
 def play_all(
-    plan: Plan, recipes: dict[tuple[str, int], Recipe], worlds: dict[str, World], device: torch.device
+    plan: Plan,
+    recipes: dict[tuple[str, int], Recipe],
+    world_of: Callable[[Recipe], World],
+    device: torch.device,
 ) -> Iterator[Row]:
     """The rows, each said and saved as soon as it is known."""
     for number, ((name, seed), recipe) in enumerate(recipes.items(), 1):
-        kind: type[Points | Faces] = Points if is_fully_connected(recipe) else Faces
-        if kind.__name__ not in worlds:
-            worlds[kind.__name__] = kind(plan.samples)
-        world = worlds[kind.__name__]
-        fitted = world.fitted(recipe, plan.images)
+        world = world_of(recipe)
+        fitted = fitted_to(world, name, recipe, plan.images)
+        if isinstance(fitted, Row):
+            say(told(fitted))
+            yield fitted
+            continue
         path = plan.out / "rows" / f"{Path(name).stem}-{seed}.json"
-        print_of = fingerprint(fitted, plan)
+        print_of = fingerprint(fitted, plan, world.identity if isinstance(world, Pictures) else "")
         row = kept(path, print_of)
         if row is None:
             say(f"{number}/{len(recipes)}: {name} on {world.name}, seed {seed}")
@@ -99,13 +126,31 @@ def play_all(
         yield row
 
 
+def fitted_to(world: World, name: str, recipe: Recipe, images: int) -> Recipe | Row:
+    """The recipe as it is played there; one that cannot be, on pictures of one's own, is a row that says why."""
+    if not isinstance(world, Pictures):
+        return world.fitted(recipe, images)
+    if is_fully_connected(recipe):
+        why = f"{name} is fully connected and plays on points in the plane: leave --data out."
+        return unplayed(world, name, recipe, why)
+    try:
+        return world.fitted(recipe, images)
+    except LeafwingError as problem:
+        return unplayed(world, name, recipe, str(problem))
+
+
+def unplayed(world: World, name: str, recipe: Recipe, why: str) -> Row:
+    """The row of a recipe that was not played."""
+    return Row(name, world.name, recipe.train.seed, 0, 0, 0, (), None, world.modes, why)
+
+
 def play_one(name: str, recipe: Recipe, world: World, device: torch.device, path: Path) -> Row:
     """One row and its picture; a recipe that cannot be played is a row that says why."""
     try:
         with counting("playing") as report:
             row, samples = play(name, recipe, world, device, report)
     except LeafwingError as problem:
-        return Row(name, world.name, recipe.train.seed, 0, 0, 0, (), None, world.modes, str(problem))
+        return unplayed(world, name, recipe, str(problem))
     picture = path.with_suffix(".png")
     if isinstance(world, Points):
         save_scatter(samples.numpy(), world.mixture, picture)
@@ -115,9 +160,9 @@ def play_one(name: str, recipe: Recipe, world: World, device: torch.device, path
     return row
 
 
-def fingerprint(recipe: Recipe, plan: Plan) -> str:
-    """Equal for rows that are the same play, measured the same way."""
-    text = f"{recipe.to_toml()}\n{plan.images} {plan.samples} {plan.device} {__version__}"
+def fingerprint(recipe: Recipe, plan: Plan, world: str = "") -> str:
+    """Equal for rows that are the same play, measured the same way; ``world`` is what else its measures depend on."""
+    text = f"{recipe.to_toml()}\n{plan.images} {plan.samples} {plan.device} {__version__}{world}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 

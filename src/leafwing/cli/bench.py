@@ -14,6 +14,7 @@ from leafwing.cli.train import Overrides
 
 if TYPE_CHECKING:
     from leafwing.bench.probe import Ceiling
+    from leafwing.bench.zoo_pictures import Own
 
 app = App(
     name="bench",
@@ -244,6 +245,9 @@ def coverage(
 def zoo(
     *,
     recipe: Annotated[list[str] | None, Several] = None,
+    data: str | None = None,
+    image_size: int | None = None,
+    features: str | None = None,
     images: int | None = None,
     seeds: int = 1,
     samples: int | None = None,
@@ -257,11 +261,19 @@ def zoo(
     Rows are kept in --out; the same command goes on where it was stopped, and writes zoo.md and zoo.json there.
 
     Example: leafwing bench zoo --recipe dcgan wgan-gp --images 64000 --seeds 3
+    Example: leafwing bench zoo --data FACES.zip --features squeezenet=FILE --device cuda --recipe dcgan r3gan
 
     Parameters
     ----------
     recipe
         Shipped recipes or TOML files; every shipped one that draws single pictures if left out.
+    data
+        Pictures of one's own instead, a folder, .zip, .tar, .npz or idx file; fully connected recipes are left out.
+    image_size
+        With --data: side in pixels; 64 if left out.
+    features
+        With --data: pixels, squeezenet, inception, dinov2 or clip, as NAME or NAME=FILE, or a file of weights, as in
+        `leafwing evaluate`.
     images
         Real pictures shown to D; 64,000 if left out.
     seeds
@@ -279,18 +291,39 @@ def zoo(
     """
     from leafwing.bench import report
     from leafwing.bench import zoo_runs as bench
-    from leafwing.bench.reduced import of_pictures
+    from leafwing.bench.reduced import convolutional, of_pictures
     from leafwing.core.published import replace_file
 
+    own = own_data(data, image_size, features)
     refuse("--images", images, 1)
     refuse("--seeds", seeds, 1)
     refuse("--samples", samples, 50)
     counts = images or bench.IMAGES, seeds, samples or bench.SAMPLES
-    found = bench.run(bench.Plan(recipe or of_pictures(), *counts, settings or [], device, out))
+    names = recipe or (convolutional() if own else of_pictures())
+    found = bench.run(bench.Plan(names, *counts, settings or [], device, out, own))
     as_json = json.dumps(found.as_dict(), indent=2)
     replace_file(out / "zoo.json", as_json.encode())
     replace_file(out / "zoo.md", report.zoo_markdown(found).encode())
     print(as_json if json_output else report.zoo_text(found))
+
+
+def own_data(data: str | None, image_size: int | None, features: str | None) -> Own | None:
+    """Pictures of one's own for the zoo, if there are any.
+
+    Raises:
+        BadConfig: a side or features without them, or a side that is too small.
+    """
+    from leafwing.bench.zoo_pictures import SIDE, Own
+    from leafwing.core.errors import BadConfig
+
+    refuse("--image-size", image_size, 8)
+    for option, value in (("--image-size", image_size), ("--features", features)):
+        if data is None and value is not None:
+            raise BadConfig(f"{option} {value} is about pictures of one's own: give --data too.")
+    if data is None:
+        return None
+    source = data if data.startswith("world:") else str(Path(data).expanduser().resolve())
+    return Own(source, image_size or SIDE, features)
 
 
 def refuse(option: str, value: float | None, least: float) -> None:
