@@ -122,6 +122,7 @@ def test_rows_are_made_and_what_cannot_be_played_says_why(pictures, tmp_path, ca
     assert (tmp_path / "z" / "rows" / "dcgan-0.json").stat().st_mtime_ns == saved
     text = capsys.readouterr().out
     assert "768 features of pixels" in text
+    assert "50 pictures are few for 768 features" in text
     assert f"of {CLUSTERS} clusters" in text
 
 

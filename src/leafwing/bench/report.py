@@ -12,6 +12,7 @@ from leafwing.bench.reduced import BATCH, SOONER
 from leafwing.bench.zoo import KEPT, SIDE, Row
 from leafwing.bench.zoo_pictures import CLUSTERED
 from leafwing.bench.zoo_runs import Bench, equal_time
+from leafwing.measure.frechet import too_few
 from leafwing.worlds.mixtures import MIXTURES
 
 
@@ -152,7 +153,7 @@ def zoo_protocol(bench: Bench, here: Sequence[Row], seconds: float | None) -> st
         f"time: after {number(seconds, 0)} s of training, when the first was done (on a CPU, seconds of its cores)."
     )
     if bench.data is not None:
-        return f"{own_protocol(here[0].on, bench.data)} {common}"
+        return f"{own_protocol(here[0].on, bench.data, bench.samples)} {common}"
     if here[0].on.startswith("world:"):
         return (
             f"{here[0].on} at {SIDE}x{SIDE}. Distance: Fréchet on the factor network's 128 features, against as many "
@@ -165,12 +166,13 @@ def zoo_protocol(bench: Bench, here: Sequence[Row], seconds: float | None) -> st
     )
 
 
-def own_protocol(name: str, data: dict[str, Any]) -> str:
+def own_protocol(name: str, data: dict[str, Any], samples: int) -> str:
     """How the figures on pictures of one's own are made."""
     side, network = data["image_size"], data["features"]
+    few = too_few(samples, network["features"])
     return (
         f"{name} at {side}x{side}, {data['pictures']:,} pictures. Distance: Fréchet on the {network['features']:,} "
-        f"features of {network['network']}, against as many real pictures; to be compared at equal samples only. "
+        f"features of {network['network']}, against as many real pictures{f' ({few[:-1]})' * bool(few)}. "
         f"Modes: of {data['clusters']} clusters of at most {CLUSTERED:,} real pictures by these features, those that "
         f"come at least {KEPT:.0%} as often as there. Good: precision, the share of samples no farther from a real "
         f"picture than its neighbour number {data['nearest']}. The truth: as many other real pictures. Obeyed: not "
