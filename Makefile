@@ -10,6 +10,7 @@ demo: $(VENV)/.demo  ## install, train on drawn faces, show where the pictures a
 
 test: $(VENV)/.dev check  ## install, lint, types, tests, a shortened demo
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest -q -m gpu  # none of them without a GPU
 	sh tests/short_demo.sh $(BIN)
 
 check: $(VENV)/.dev  ## lint and types

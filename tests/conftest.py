@@ -22,6 +22,12 @@ SLOW = ("test_trust_", "test_ranks", "test_r3gan", "test_estimate")
 """Files that go first, so that no worker is left alone with a long test at the end."""
 
 
+def pytest_configure(config):
+    """Tests are of the CPU also where there is a GPU, whose last digits are others; those of the GPU: `-m gpu`."""
+    if "gpu" not in config.option.markexpr:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: not item.path.name.startswith(SLOW))
 
