@@ -19,7 +19,7 @@ import numpy as np
 from leafwing import api
 from leafwing.core.progress import say
 from leafwing.data.films import open_films
-from leafwing.explore.predict import Futures, predict
+from leafwing.explore.predict import Futures, history_of, predict
 from leafwing.measure import video
 
 COLOURS = {
@@ -76,7 +76,7 @@ def judged(run: Path, episodes: list[Path], moments: int) -> dict[str, float]:
     samples = 8 if G.prior.dim else 1
     for path in episodes:
         films = open_films(path)
-        starts = np.linspace(films.still[0], films.lengths[0] - 4 - max(STEPS) - 1, moments).astype(int)
+        starts = np.linspace(films.still[0], films.lengths[0] - history_of(G) - max(STEPS) - 1, moments).astype(int)
         for start in starts:
             rows.append(row(predict(G, str(path), max(STEPS), samples, seed=0, start=int(start))))
     return {key: float(np.mean([one[key] for one in rows])) for key in rows[0]}
