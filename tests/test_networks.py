@@ -227,7 +227,8 @@ def test_the_dcgan_of_2016_is_the_homeworks_twice_as_wide():
     G, D = paper.build_networks()
     assert paper.build_prior() == Uniform(100, -1.0, 1.0)
     assert paper.train.batch == 128
-    assert {rule.lr for rule in (paper.optimizer.generator, paper.optimizer.discriminator)} == {2e-4}
+    rules = paper.optimizer.generator, paper.optimizer.discriminator
+    assert {(rule.lr, rule.weight_decay) for rule in rules} == {(2e-4, 1e-5)}
     assert paper.optimizer.generator.betas[0] == 0.5
     assert [m.in_channels for m in G.modules() if isinstance(m, nn.ConvTranspose2d)] == [1024, 512, 256, 128]
     assert [m.in_channels for m in D.modules() if isinstance(m, nn.Conv2d)] == [3, 128, 256, 512, 1024]
