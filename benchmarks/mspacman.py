@@ -21,6 +21,7 @@ from leafwing.core.progress import say
 from leafwing.data.films import open_films
 from leafwing.explore.predict import Futures, history_of, predict
 from leafwing.measure import video
+from leafwing.worlds.maze import Frame
 
 COLOURS = {
     "hero": (210, 164, 74),
@@ -96,12 +97,18 @@ def row(futures: Futures) -> dict[str, float]:
         found[f"sharpness difference step {step}"] = float(
             np.mean([video.sharpness_difference(s[-1:], true[-1:]) for s in drawn])
         )
+    found["pixels that change in a step, over the truth's"] = changed(futures.drawn) / changed(futures.truth[None])
     last = len(futures.truth) - 1
     for name, colour in COLOURS.items():
         real = video.sprites(futures.truth[last], colour)
         counts = [video.sprites(some[last], colour) for some in futures.drawn]
         found[f"{name}: sprites off, step {last + 1}"] = float(np.mean(np.abs(np.array(counts) - real)))
     return found
+
+
+def changed(films: Frame) -> float:
+    """Pixels that are not as in the frame before, of films [k, t, h, w, 3]."""
+    return float((films[:, 1:] != films[:, :-1]).any(-1).mean())
 
 
 def main() -> None:

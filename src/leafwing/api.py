@@ -391,7 +391,7 @@ def predict(
         episode: of the films, from 0.
         start: the first frame that is given; where play begins if left out.
         fps: frames a second of the film.
-        tries: z drawn for a frame that G is not sure of, at most, if it can tell; 1 takes frames as they come.
+        tries: z drawn for a frame that G is not sure of, or for one of many places; 1 takes frames as they come.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
     """
     target = Path(out)

@@ -50,8 +50,8 @@ def predict(
     fps
         Frames a second of the film.
     tries
-        z drawn for a frame that the generator is not sure of, at most, where it picks pixels and can tell; 1 takes
-        frames as they come.
+        z drawn for a frame that the generator is not sure of, at most, where it picks pixels and can tell; in frames
+        larger than those it learned from, each open place takes an answer of its own; 1 takes frames as they come.
     device
         auto, cpu or cuda.
     json_output

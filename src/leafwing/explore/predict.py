@@ -20,7 +20,7 @@ from leafwing.core.errors import BadConfig, BadRun
 from leafwing.data.feed import to_pictures
 from leafwing.data.films import Films, open_films
 from leafwing.data.names import shown
-from leafwing.explore import sure
+from leafwing.explore import places, sure
 from leafwing.explore.sample import device_of
 from leafwing.generator import Generator
 from leafwing.latents import Prior
@@ -73,6 +73,7 @@ def roll_out(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
     tries: int = sure.TRIES,
+    patch: int | None = None,
 ) -> Tensor:
     """Walk on: each drawn frame becomes the newest of the history for the next one.
 
@@ -83,23 +84,39 @@ def roll_out(
         steps: t.
         seed: of z.
         progress: called with (done, t).
-        tries: z drawn for a frame that G is not sure of, at most.
+        tries: z drawn for a frame that G is not sure of, at most, or for a frame of many places.
+        patch: side of what G learned from. In larger frames each place decides for itself, but for the first frame
+            drawn, so that futures of one past begin by different z.
 
     Returns:
         [k, t, c, height, width] in [-1, 1], on the CPU.
     """
     device, drawn = device_of(G), list[Tensor]()
     history = past.to(device)
+    large = patch is not None and max(past.shape[2:]) > patch
+    apart = large and tries > 1 and prior.dim > 0 and isinstance(G, sure.Sure) and G.is_picking
     for step in range(steps):
-        first = prior.sample(len(past), randomness.stream(seed, step, "predict"))
-        more = [prior.sample(tries - 1, randomness.stream(seed, step, "predict/again", j)) for j in range(len(past))]
-        z = torch.cat([first[:, None], torch.stack(more)], 1)
-        frame = sure.frames(G, z.to(device), history).clamp(-1, 1)
+        answer = of_places if apart and step else of_frame
+        frame = answer(G, prior, history, tries, seed, step).clamp(-1, 1)
         history = torch.cat([history[:, frame.shape[1] :], frame], 1)
         drawn.append(frame.cpu().float())
         if progress is not None:
             progress(step + 1, steps)
     return torch.stack(drawn, 1)
+
+
+def of_frame(G: nn.Module, prior: Prior, history: Tensor, tries: int, seed: int, step: int) -> Tensor:
+    """The next frame of each past, by one z, or by another where G is not sure, [k, c, height, width]."""
+    first = prior.sample(len(history), randomness.stream(seed, step, "predict"))
+    more = [prior.sample(tries - 1, randomness.stream(seed, step, "predict/again", j)) for j in range(len(history))]
+    return sure.frames(G, torch.cat([first[:, None], torch.stack(more)], 1).to(history.device), history)
+
+
+def of_places(G: nn.Module, prior: Prior, history: Tensor, tries: int, seed: int, step: int) -> Tensor:
+    """The next frame of each past, each of its places by one of several z, [k, c, height, width]."""
+    rngs = [randomness.stream(seed, step, "predict/places", j) for j in range(len(history))]
+    z = torch.stack([prior.sample(tries, rng) for rng in rngs])
+    return places.frames(G, z.to(history.device), history, rngs)
 
 
 def history_of(G: Generator) -> int:
@@ -136,7 +153,8 @@ def predict(
         episode: which one, from 0.
         start: the first frame of the history; where play begins if left out, or the last frames of a short episode.
         progress: called with (done, steps).
-        tries: z drawn for a frame that G is not sure of, at most; 1 takes frames as they come.
+        tries: z drawn for a frame that G is not sure of, at most, or for a frame larger than those it learned
+            from, each place of which decides for itself; 1 takes frames as they come.
 
     Raises:
         BadConfig: an episode or a start that is not there, an episode shorter than the history, or numbers below 1.
@@ -160,7 +178,8 @@ def predict(
         )
     past, truth = frames[first : first + history], frames[first + history : first + history + steps]
     given = to_pictures(torch.from_numpy(past.copy()), channels_last=False).flatten(0, 1)
-    drawn = roll_out(G.network, G.prior, given[None].repeat(samples, 1, 1, 1), steps, seed, progress, tries)
+    patch = int(G.card["recipe"]["data"]["image_size"])
+    drawn = roll_out(G.network, G.prior, given[None].repeat(samples, 1, 1, 1), steps, seed, progress, tries, patch)
     pixels = pictures.to_uint8(drawn.flatten(0, 1))
     return Futures(past, truth, pixels.reshape(samples, steps, *pixels.shape[1:]))
 

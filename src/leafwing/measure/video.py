@@ -63,6 +63,20 @@ def best_of(samples: Sequence[Frame], true: Frame) -> float:
     return max(float(psnr(sample[: len(true)], true[: len(sample)]).mean()) for sample in samples)
 
 
+def connected(has: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Numbers [h, w] that are the same for pixels of one connected spot, corners included; -1 where there is none."""
+    labels = np.where(has, np.arange(has.size).reshape(has.shape), -1)
+    while True:  # each pixel takes the largest number around it, then that pixel's own number, until nothing changes
+        spread = np.pad(labels, 1, constant_values=-1)
+        height, width = labels.shape
+        around = [spread[y : y + height, x : x + width] for y in range(3) for x in range(3)]
+        grown = np.where(has, np.maximum.reduce(around), -1)
+        grown = np.where(has, grown.ravel()[grown], -1)
+        if np.array_equal(grown, labels):
+            return labels
+        labels = grown
+
+
 def sprites(frame: Frame, colour: tuple[int, int, int], near: float = 40.0, least: int = 8) -> int:
     """How many connected spots of a colour a frame [h, w, 3] has.
 
@@ -73,14 +87,6 @@ def sprites(frame: Frame, colour: tuple[int, int, int], near: float = 40.0, leas
         least: pixels of the smallest spot.
     """
     has = np.linalg.norm(frame[..., :3].astype(np.float64) - colour, axis=2) <= near
-    labels = np.where(has, np.arange(has.size).reshape(has.shape), -1)
-    while True:  # each pixel takes the largest number among its neighbours of the colour, until nothing changes
-        spread = np.pad(labels, 1, constant_values=-1)
-        height, width = labels.shape
-        around = [spread[y : y + height, x : x + width] for y in range(3) for x in range(3)]
-        grown = np.where(has, np.maximum.reduce(around), -1)
-        if np.array_equal(grown, labels):
-            break
-        labels = grown
+    labels = connected(has)
     _, sizes = np.unique(labels[has], return_counts=True)
     return int((sizes >= least).sum())
