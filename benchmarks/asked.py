@@ -1,6 +1,6 @@
 """Does a conditional generator of faces give what was asked for, and still many different faces?
 
-    python benchmarks/asked.py RUN [--each 100] [--seed 0]                      # a run on world:faces
+    python benchmarks/asked.py RUN [--each 100] [--seed 0] [--truncation 2.5]   # a run on world:faces
     python benchmarks/asked.py RUN --data FACES.zip --features squeezenet=FILE  # a run on labelled pictures of your own
 
 For every value of what can be asked so many samples, and as many true faces of that value at the run's size, are read
@@ -194,12 +194,14 @@ def judged(judge: Judge, attribute: str, value: str, made: Tensor, faces: Tensor
     )
 
 
-def rows_of(G: Generator, judge: Judge, attribute: str, each: int, seed: int) -> dict[str, Row]:
+def rows_of(
+    G: Generator, judge: Judge, attribute: str, each: int, seed: int, truncation: float | None = None
+) -> dict[str, Row]:
     """By value, those with too few true faces left out."""
     rows = {}
     for value, faces in sorted(judge.true[attribute].items()):
         if len(faces) >= FEWEST:
-            drawn = Asking(G, (f"{attribute}={value}",)).draw(each, seed)
+            drawn = Asking(G, (f"{attribute}={value}",)).draw(each, seed, truncation)
             made = torch.cat([some.pictures for some in drawn]).float().cpu()
             rows[value] = judged(judge, attribute, value, made, faces)
     return rows
@@ -224,6 +226,7 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("--each", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--truncation", type=float, default=None, help="of the samples, as for leafwing sample")
     parser.add_argument("--data", default=None, help="labelled pictures, as for training; world:faces if left out")
     parser.add_argument("--features", default="faces", help="what the classifier looks at, as for leafwing evaluate")
     options = parser.parse_args()
@@ -235,7 +238,7 @@ def main() -> None:
     else:
         judge = of_labels(options.data, known, side, options.features, options.each, options.seed)
     for attribute in (name for name in judge.true if name in known):
-        rows = rows_of(G, judge, attribute, options.each, options.seed)
+        rows = rows_of(G, judge, attribute, options.each, options.seed, options.truncation)
         print(f"{attribute:12}{HEAD}")
         for value, row in rows.items():
             print(f"{value:12}{row.cells()}")

@@ -147,6 +147,8 @@ def test_classes_of_fakes_apart_from_those_of_reals():
         [-float(likely[1]), -float(likely[4])]
     )
     assert float(rules.g_terms(Constant(), batch, batch)["class"]) == pytest.approx(2 * float(likely[4] - likely[1]))
+    of_reals = ACGAN(apart=True, apart_weight=0.0, g_weight=2.0, vocabulary=kinds)
+    assert float(of_reals.g_terms(Constant(), batch, batch)["class"]) == pytest.approx(-2 * float(likely[1]))
 
     data, drawn = torch.tensor([0.2, 0.5, 0.3]), torch.tensor([0.6, 0.1, 0.3])  # chances of 3 pictures of one class
     best = torch.stack([data.log(), drawn.log()], 1)  # what a D that is right says of them, up to a constant

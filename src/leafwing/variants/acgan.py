@@ -41,6 +41,8 @@ class ACGAN(Reader):
         d_on_fakes: of the part of it that is on fakes; 1 in the paper. At 0 D learns classes from reals alone, so that
             G cannot agree with D on signs of its own.
         apart: whether a class of reals and the same class of fakes are two.
+        apart_weight: then, of G's wish not to be taken for its class of fakes; 1 in ADC-GAN. At 0 it wants to be taken
+            for that of reals, and that is all.
         g_weight: of G's L_C; 1 in the paper.
         r1_gamma: weight of the R1 penalty on the slope of D's score at reals; 0 for none, as in the paper.
         r1_every: rounds between penalties, each then weighted so many times.
@@ -55,6 +57,7 @@ class ACGAN(Reader):
         d_on_fakes: Weight = 1.0,
         g_weight: Weight = 1.0,
         apart: bool = False,
+        apart_weight: Weight = 1.0,
         r1_gamma: Weight = 0.0,
         r1_every: Annotated[int, Field(ge=1)] = 1,
         vocabulary: Vocabulary | None = None,
@@ -66,7 +69,7 @@ class ACGAN(Reader):
                 "variant.apart tells classes of fakes from those of reals: set variant.d_on_fakes, e.g. to 1"
             )
         super().__init__(vocabulary.size * (1 + apart), r1_gamma, r1_every)
-        self.apart = apart
+        self.apart, self.apart_weight = apart, apart_weight
         self.d_weight, self.d_on_fakes, self.g_weight, self.vocabulary = d_weight, d_on_fakes, g_weight, vocabulary
 
     def d_terms(self, D: nn.Module, real: Batch, fake: Batch, step: int) -> tuple[Terms, Tensor, Tensor]:
@@ -84,7 +87,8 @@ class ACGAN(Reader):
         found = self.g_loss(on_fake)
         found["class"] = self.g_weight * self.misread(on_fake, fake.condition)
         if self.apart:
-            found["class"] = found["class"] - self.g_weight * self.misread(on_fake, fake.condition, of_fakes=True)
+            of_fakes = self.misread(on_fake, fake.condition, of_fakes=True)
+            found["class"] = found["class"] - self.g_weight * self.apart_weight * of_fakes
         return found
 
     def misread(self, verdicts: Tensor, condition: Tensor | None, of_fakes: bool = False) -> Tensor:
