@@ -14,7 +14,7 @@ from leafwing.explore import sure
 from leafwing.explore.predict import roll_out
 from leafwing.latents import Categorical
 from leafwing.networks.pixels import log_likelihood, one_each, painted, palette_of
-from leafwing.networks.unet import FrameUNet
+from leafwing.networks.unet import FrameUNet, MeetZ
 from leafwing.recipe import load_recipe
 
 COLOURS = ("#000010", "#fadc3c", "#ffffff")
@@ -195,3 +195,16 @@ def test_futures_of_one_past_get_each_a_card_of_their_own():
     for step in (0, 1):
         assert sorted((8 * frames[:, step].flatten()).tolist()) == list(range(8))
     assert torch.equal(roll_out(Shows(), prior, past[:3], 2, seed=3), frames[:3])
+
+
+@pytest.mark.parametrize("width", [16, 64, 160])
+def test_z_begins_equally_loud_beside_any_number_of_maps(width):
+    """Another card changes what it meets by as large a share in a wide network as in a narrow one."""
+    torch.manual_seed(0)
+    net = FrameUNet(8, 3, 4, width=width, colours=COLOURS)
+    cards = torch.eye(8).repeat(8, 1)
+    for meets in (layer for layer in net.modules() if isinstance(layer, MeetZ)):
+        maps = torch.randn(64, meets.mix.out_channels, 4, 4)
+        with torch.no_grad():
+            one, other = meets(maps, cards), meets(maps, cards.roll(1, 0))
+        assert 0.45 < float((one - other).std() / one.std()) < 0.7

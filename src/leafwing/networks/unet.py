@@ -27,8 +27,9 @@ OUTSIDE = 0.1
 """How much of what lies outside [-1, 1] is left while training: a cut alone would have no gradient to come back by."""
 
 NO_LIKELIHOOD = "Only where pixels are picked has a frame a likelihood: set generator.colours."
-LOUD = 4.0
-"""How much louder z begins than a map, where it is concatenated."""
+LOUD = 0.5
+"""How much louder z begins than a map, where it is concatenated, times the root of how many maps of the finest level it
+has to be heard beside: 4 times beside 64. With the same gain beside 160, z was never heard of again."""
 STAYS = 3.0
 """Votes that the last frame's pixel has from the beginning where pixels are picked."""
 
@@ -72,11 +73,11 @@ class MeetZ(nn.Module):
         return modulated
 
 
-def heard(net: nn.Module) -> None:
-    """Let a short z begin as loud as many maps: what is once decided without it is hard to open again."""
+def heard(net: nn.Module, width: int) -> None:
+    """Let a short z begin as loud as ``width`` maps: what is once decided without it is hard to open again."""
     for layer in net.modules():
         if isinstance(layer, MeetZ) and isinstance(layer.mix, nn.Conv2d):
-            layer.mix.weight.data[:, layer.mix.out_channels :].mul_(LOUD)
+            layer.mix.weight.data[:, layer.mix.out_channels :].mul_(LOUD * width**0.5)
 
 
 def even(maps: Tensor) -> Tensor:
@@ -162,7 +163,7 @@ class FrameUNet(nn.Module):
         self.out.weight.data.mul_(0.1)
         if colours and self.out.bias is not None:  # most of what is to be seen stays as it is
             self.out.bias.data[(history - 1) * fold**2 : history * fold**2] = STAYS
-            heard(self)
+            heard(self, width)
 
     def forward(self, z: Tensor, history: Tensor | None = None) -> Tensor:
         """The next frame, one of those possible."""
