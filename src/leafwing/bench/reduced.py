@@ -13,8 +13,8 @@ from leafwing.core.errors import BadConfig, LeafwingError
 from leafwing.networks.blocks import doublings
 from leafwing.recipe import Recipe, load_recipe, shipped
 
-NARROW = {"width": 16, "most": 64, "hidden": 256, "units": 128, "blocks": 1, "dim": 64}
-"""Settings of networks by which they are narrowed, where they have them and are wider."""
+NARROW = {"width": 16, "most": 64, "hidden": 256, "units": 128, "blocks": 1, "dim": 64, "attend": 32}
+"""Settings of networks by which they are narrowed, where they have them and are wider; attention, by its maps' side."""
 BATCH = 32
 """Pictures a turn at most."""
 
