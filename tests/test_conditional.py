@@ -160,6 +160,8 @@ def test_classes_of_fakes_apart_from_those_of_reals():
     assert loss == pytest.approx(float((drawn * (drawn / data).log()).sum()), rel=1e-5)
     with pytest.raises(BadConfig, match="variant.apart tells classes of fakes from those of reals"):
         load_recipe("acgan", ["variant.apart=true", "variant.d_on_fakes=0"])
+    with pytest.raises(BadConfig, match=r"variant.apart_weight .* set variant.apart = true"):
+        load_recipe("acgan", ["variant.apart_weight=0"])
 
 
 def test_numbers_of_fakes_are_guessed_apart_too():

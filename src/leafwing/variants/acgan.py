@@ -68,6 +68,8 @@ class ACGAN(Reader):
             raise ValueError(
                 "variant.apart tells classes of fakes from those of reals: set variant.d_on_fakes, e.g. to 1"
             )
+        if apart_weight != 1 and not apart:
+            raise ValueError("variant.apart_weight is about classes of fakes of their own: set variant.apart = true")
         super().__init__(vocabulary.size * (1 + apart), r1_gamma, r1_every)
         self.apart, self.apart_weight = apart, apart_weight
         self.d_weight, self.d_on_fakes, self.g_weight, self.vocabulary = d_weight, d_on_fakes, g_weight, vocabulary
