@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -98,6 +99,20 @@ def test_public_functions_stay_functions_whatever_was_imported_before(first):
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "False" not in out
     assert "True" in out
+
+
+@pytest.mark.parametrize(
+    ("set_by_user", "spins"),
+    [({}, "30000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "passive"}, "None")],
+)
+def test_threads_spin_little_unless_told_otherwise(set_by_user, spins):
+    """Read by libgomp when torch is loaded, so that it has to be there before."""
+    code = "import leafwing, os, sys; assert 'torch' not in sys.modules; print(os.environ.get('GOMP_SPINCOUNT'))"
+    told = {name: value for name, value in os.environ.items() if name not in {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=told | set_by_user, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == spins
 
 
 def test_help_does_not_import_torch():
