@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,12 +52,13 @@ def split(folder: Path, out: Path) -> tuple[Path, list[Path]]:
     return train, files[-HELD_OUT:]
 
 
-def settings(name: str, films: Path, rounds: int, more: list[str]) -> list[str]:
-    """What differs from the recipe as it is; ``more`` for both."""
+def settings(name: str, films: Path, rounds: int, more: list[str], moves: Sequence[int] = ()) -> list[str]:
+    """What differs from the recipe as it is; ``more`` for both, ``moves`` for the generator."""
     if name == "video-supervised":
         own, batch, players = ["data.history_noise=0.02", "generator.moves=[1,2,4]"], 16, ("generator",)
     else:
-        own, batch, players = [f"generator.colours={json.dumps(colours_of(films))}", "generator.moves=[]"], 32, PLAYERS
+        own = [f"generator.colours={json.dumps(colours_of(films))}", f"generator.moves={list(moves)}"]
+        batch, players = 32, PLAYERS
     return [*PATCHES, *own, *(f"optimizer.{who}.burn_in_kimg={rounds * batch / 1000}" for who in players), *more]
 
 
@@ -119,13 +121,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8000)
     parser.add_argument("--moments", type=int, default=8, help="of each unseen episode")
     parser.add_argument("--set", nargs="*", default=[], metavar="a.b=c", help="settings of both recipes")
+    parser.add_argument(
+        "--moves", nargs="*", type=int, default=[], help="the generator's: pixels a thing may have moved"
+    )
     args = parser.parse_args()
     films, unseen = split(args.folder, args.out)
     found = {}
     for name in ("video-supervised", "video-gan-maze"):
         run = args.out / name
         if not (run / "generator").is_dir():
-            api.train(films, name, out=run, steps=args.rounds, settings=settings(name, films, args.rounds, args.set))
+            chosen = settings(name, films, args.rounds, args.set, args.moves)
+            api.train(films, name, out=run, steps=args.rounds, settings=chosen)
         say(f"judging {name}")
         found[name] = judged(run, unseen, args.moments)
     print(json.dumps(found, indent=2))
