@@ -4,8 +4,8 @@
 
 FOLDER holds one .npz an episode, with ``frames`` [t, 210, 160, 3]; the last two are held out. Nothing of it is kept but
 numbers. The supervised network (`video-supervised`) and the generator (`video-gan-maze`, its colours those of the film)
-are trained for as many rounds, learning rates falling over all of them; then every network walks on by itself for 16
-steps from several moments; the supervised one has one answer, the generator eight.
+are trained for as many rounds, learning rates falling over all of them; then every network draws the next frame at 48
+moments, and walks on by itself for 16 steps from several; the supervised one has one answer, the generator eight.
 """
 
 from __future__ import annotations
@@ -85,6 +85,24 @@ def judged(run: Path, episodes: list[Path], moments: int) -> dict[str, float]:
     return {key: float(np.mean([one[key] for one in rows])) for key in rows[0]}
 
 
+def one_step(run: Path, episodes: list[Path]) -> dict[str, float]:
+    """Squared error of the next frame, true pasts given, over that of the last frame once more, over all moments."""
+    G = api.load(run)
+    answers = 8 if G.prior.dim else 1
+    found, still = np.zeros(3), 0.0
+    for path in episodes:
+        films = open_films(path)
+        for start in np.linspace(films.still[0] + 8, films.lengths[0] - 2, 24).astype(int) - history_of(G):
+            futures = predict(G, str(path), 1, answers, seed=0, start=int(start), tries=1)
+            drawn, true = futures.drawn[:, 0].astype(np.float64), futures.truth[0].astype(np.float64)
+            each = np.square(drawn - true).sum((1, 2, 3))
+            found += each.mean(), each.min(), np.square(drawn.mean(0) - true).sum()
+            still += float(np.square(futures.past[-1] - true).sum())
+    mean, nearest, average = (found / still).tolist()
+    several = {f"nearest of {answers}": nearest, "their average": average} if answers > 1 else {}
+    return {f"error over still's, one step: {name}": value for name, value in ({"mean": mean} | several).items()}
+
+
 def row(futures: Futures) -> dict[str, float]:
     """Of one moment: quality after so many steps, best of the samples over so many steps, sprites that are right."""
     found: dict[str, float] = {}
@@ -133,7 +151,7 @@ def main() -> None:
             chosen = settings(name, films, args.rounds, args.set, args.moves)
             api.train(films, name, out=run, steps=args.rounds, settings=chosen)
         say(f"judging {name}")
-        found[name] = judged(run, unseen, args.moments)
+        found[name] = one_step(run, unseen) | judged(run, unseen, args.moments)
     print(json.dumps(found, indent=2))
 
 
