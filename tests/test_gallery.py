@@ -55,7 +55,7 @@ def test_one_command_makes_the_sheet_and_the_page(tmp_path, capsys, monkeypatch)
     assert html.count("data:image/png;base64,") == 3
     assert not re.search(r"(src|href)=\"(?!data:|#)", html), "nothing is loaded"
     assert html.index("2014  gan-2014") < html.index("2016  dcgan")
-    assert "leafwing zoo gallery --data world:faces --image-size 16 --images 16" in html
+    assert "leafwing zoo gallery --data world:faces --image-size 16 --images 16 --recipe cgan dcgan gan-2014" in html
     with Image.open(tmp_path / "g" / "gallery.png") as sheet:
         assert sheet.width > 10 * 64
     monkeypatch.setattr(api, "train", None)

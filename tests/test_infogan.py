@@ -97,3 +97,10 @@ def test_codes_of_a_run_on_a_sheet(tmp_path, capsys):
     ):
         assert run(["explore", "codes", *wrong, "--out", str(sheet)]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_binary_codes_are_zeros_and_ones():
+    """Cross-entropy against other numbers has no lower bound."""
+    with pytest.raises(BadConfig, match="kind = 'binary' wants codes of 0 and 1: set prior.name to binary"):
+        load_recipe("infogan", ["variant.kind=binary", "prior.name=normal"])
+    assert isinstance(load_recipe("infogan", ["variant.kind=binary", "prior.name=binary"]).build_variant(None), InfoGAN)

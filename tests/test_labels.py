@@ -18,6 +18,7 @@ from PIL import Image
 from leafwing.core.errors import BadData
 from leafwing.data import open_data
 from leafwing.data.label_doors import read_labels
+from leafwing.data.labels import classes
 from leafwing.prepare import read_store
 from leafwing.recipe import load_recipe
 from leafwing.worlds.faces import Faces
@@ -148,6 +149,13 @@ def test_empty_cells_are_any_and_said(folder):
     assert found.vocabulary.attributes[0].open
     assert found.remarks == ["'hair' has 2 classes with 2.0 pictures each: few to learn from.",
                              "2 of 6 pictures have no label of 'hair': they teach what 'any' looks like."]  # fmt: skip
+
+
+def test_one_class_of_a_single_picture_does_not_hide_that_all_have_few():
+    remarks: list[str] = []
+    classes("kind", [str(n // 3) for n in range(121)], "labels.csv", remarks)
+    assert "1 class has a single picture ('40')" in remarks[0]
+    assert "41 classes with 3.0 pictures each: few to learn from" in remarks[1]
 
 
 def test_what_is_thin_about_labels_is_said(folder):

@@ -155,3 +155,9 @@ def test_zoo_check_says_yes_and_no(tutorial, capsys):
     assert run(["zoo", "check", "nothing"]) == 2
     assert run(["zoo", "check", "bad_wgan_div.py:WGAN"]) == 2
     assert "Did you mean 'WGANdiv'" in capsys.readouterr().err
+
+
+def test_a_class_that_is_no_variant_is_said(tutorial):
+    (tutorial / "other.py").write_text("class NotAVariant:\n    pass\n", encoding="utf-8")
+    with pytest.raises(BadConfig, match="'.*other.py:NotAVariant' cannot be: it is no leafwing.game.Variant"):
+        load_recipe("dcgan", ["variant.name=other.py:NotAVariant"])

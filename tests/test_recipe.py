@@ -7,6 +7,7 @@ import tomllib
 import pydantic
 import pytest
 
+from leafwing.api import make_recipe
 from leafwing.core.config import apply_overrides, read_value
 from leafwing.core.errors import BadConfig
 from leafwing.explain import expectations
@@ -132,6 +133,25 @@ def test_recipe_files_that_cannot_be_read_name_the_file_and_the_line(tmp_path, t
     with pytest.raises(BadConfig) as caught:
         load_recipe(str(path))
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+@pytest.mark.parametrize("name", ["alpha-gan", "dcgan", "progan", "r3gan", "stylegan", "stylegan2"])
+def test_pictures_without_z_or_labels_are_refused(name):
+    with pytest.raises(BadConfig, match="prior.name = 'none' cannot be: without z, labels or frames"):
+        load_recipe(name, ["prior.name=none"])
+
+
+def test_a_recipe_is_found_however_its_name_is_written():
+    assert load_recipe("WGAN-GP") == load_recipe("wgan-gp")
+
+
+def test_a_shipped_count_is_for_drawing_a_world_and_leaves_no_file_of_yours_out(tmp_path):
+    """The first 10,000 of a folder would be its first classes; what is asked for, or in a file of yours, stays."""
+    assert make_recipe("world:faces", "cgan").data.count == 10_000
+    assert make_recipe(tmp_path, "cgan").data.count is None
+    assert make_recipe(tmp_path, "cgan", settings=["data.count=7"]).data.count == 7
+    (tmp_path / "mine.toml").write_text("[data]\ncount = 5\n", encoding="utf-8")
+    assert make_recipe(tmp_path, tmp_path / "mine.toml").data.count == 5
 
 
 def test_unknown_recipes_and_binary_files(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from leafwing.run import Outcome
 from leafwing.watch.alarms import ringing
 from leafwing.watch.checkpoint import PREFIX
 from leafwing.watch.meter import read_rows
+from leafwing.zoo.names import recipe_called
 
 FILM_SIDE = 256
 """Films of pictures smaller than this are enlarged towards it, in pixels."""
@@ -80,7 +82,15 @@ def plan(
         source = str(data) if str(data).startswith("world:") else str(Path(data).expanduser().resolve())
         overrides.append(f"data.source={json.dumps(source, ensure_ascii=False)}")
     overrides += settings
-    return recipe.override(overrides) if isinstance(recipe, Recipe) else load_recipe(str(recipe), overrides, check)
+    if isinstance(recipe, Recipe):
+        return recipe.override(overrides)
+    made = load_recipe(str(recipe), overrides, check)
+    worlds_own = recipe_called(str(recipe)) is not None and not any(s.startswith("data.count") for s in overrides)
+    if worlds_own and not made.data.source.startswith(
+        "world:"
+    ):  # a shipped count is for drawing a world, not for files
+        return replace(made, data=made.data.model_copy(update={"count": None}))
+    return made
 
 
 def train(

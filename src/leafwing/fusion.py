@@ -118,8 +118,8 @@ class Add(nn.Module):
         super().__init__()
         if z_dim != x_dim:
             raise BadNetwork(
-                f"Adding needs x and z of equal length, got z_dim={z_dim} and x_dim={x_dim}; "
-                "make them equal or use Concatenate."
+                f"Adding needs x and z of equal length, got z_dim={z_dim} and x_dim={x_dim}; make them equal by "
+                f"prior.dim={x_dim}, or join them: generator.meet=concatenate (in code, Concatenate)."
             )
         self.z_dim, self.x_dim, self.out_dim = z_dim, x_dim, z_dim
 

@@ -45,6 +45,7 @@ from leafwing.networks.growing import GrowthSettings, check_growth
 from leafwing.optimizers import OptimizerSettings
 from leafwing.variants import variants
 from leafwing.zoo import shipped as shipped
+from leafwing.zoo.names import recipe_called
 
 
 class DataSettings(Settings):
@@ -349,6 +350,11 @@ class Recipe:
         self.check_answers()
         if self.build_prior().dim > MAX_Z:
             raise BadConfig(f"prior.dim = {self.build_prior().dim} cannot be: z has at most {MAX_Z:,} numbers.")
+        if not self.build_prior().dim and not (self.data.history or self.data.condition):
+            raise BadConfig(
+                f"prior.name = {self.prior.name!r} cannot be: without z, labels or frames G can only draw one picture; "
+                "choose e.g. normal."
+            )
         asked = self.stand_in()
         if self.data.condition_drop and not self.data.condition:
             raise BadConfig("data.condition_drop hides labels, but data.condition names none: set it, e.g. to hair.")
@@ -456,14 +462,16 @@ def build(section: str, part: Part, **facts: Any) -> Any:
         raise BadConfig(f"{section} {part.name!r} cannot be built: {error}.") from error
     if section in ("generator", "discriminator") and not isinstance(made, nn.Module):
         raise BadConfig(f"{section} {part.name!r} cannot be: it is no torch.nn.Module.")
+    if section == "variant" and not isinstance(made, Variant):
+        raise BadConfig(f"variant {part.name!r} cannot be: it is no leafwing.game.Variant.")
     return made
 
 
 def load_recipe(name_or_file: str, overrides: Iterable[str] = (), check: bool = True) -> Recipe:
     """A shipped recipe by name, or any TOML file, with overrides applied and, if asked, everything built to try."""
-    known = shipped()
-    if name_or_file in known:
-        path = known[name_or_file]
+    known, called = shipped(), recipe_called(name_or_file)
+    if called is not None:
+        path = known[called]
     elif name_or_file.endswith(".toml") or os.path.isfile(name_or_file):
         path = Path(name_or_file)
     else:

@@ -6,6 +6,7 @@ Each is a run folder of its own, so that a gallery that was stopped goes on wher
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -181,11 +182,10 @@ def page_of(plan: Plan, found: Sequence[Exhibit]) -> str:
         f"was shown {plan.images:,} real pictures. So short a run says who learns soon, not who draws best in the end."
     )
     sections = [page.Section(Path(one.name).stem, one.caption, body_of(one)) for one in found]
-    settings = f" --set {' '.join(plan.settings)}" if plan.settings else ""
-    foot = (
-        f"Leafwing {__version__}. The pictures were made by generators. Again: leafwing zoo gallery --data {plan.data} "
-        f"--image-size {plan.image_size} --images {plan.images}{settings}"
-    )
+    again = ["leafwing", "zoo", "gallery", "--data", plan.data, "--image-size", str(plan.image_size)]
+    again += ["--images", str(plan.images), "--recipe", *plan.recipes]
+    again += ["--set", *plan.settings] if plan.settings else []
+    foot = f"Leafwing {__version__}. The pictures were made by generators. Again: {shlex.join(again)}"
     return page.page(f"GANs, {min(years)} to {max(years)}", lead, "", sections, foot)
 
 

@@ -115,7 +115,7 @@ def classes(name: str, known: Sequence[str], source: str, remarks: list[str]) ->
         some = ", ".join(map(shown, single[:FEW])) + (", …" if len(single) > FEW else "")
         kinds = "1 class has" if len(single) == 1 else f"{len(single):,} classes have"
         remarks.append(f"{shown(name)}: {kinds} a single picture ({some}), which G can only learn to copy.")
-    elif len(known) / len(counts) < MEAGRE:
+    if len(known) / len(counts) < MEAGRE:
         each = len(known) / len(counts)
         remarks.append(f"{shown(name)} has {len(counts):,} classes with {each:.1f} pictures each: few to learn from.")
     return Attribute(name, tuple(sorted(counts, key=int) if whole else sorted(counts)))

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from leafwing.core.errors import BadConfig
 from leafwing.game import Batch, Terms, judge
-from leafwing.latents import Codes, Prior
+from leafwing.latents import Binary, Codes, Prior
 from leafwing.variants import variants
 from leafwing.variants.reader import Reader
 
@@ -52,6 +52,8 @@ class InfoGAN(Reader):
             if not isinstance(prior, Codes):
                 raise ValueError("kind = 'prior' wants a prior that has codes: set prior.name to codes")
             codes, self.classes = prior.read, prior.blocks
+        if kind == "binary" and prior is not None and not isinstance(prior, Binary):
+            raise ValueError("kind = 'binary' wants codes of 0 and 1: set prior.name to binary")
         super().__init__(codes, r1_gamma, r1_every)
         self.codes, self.kind, self.weight = codes, kind, weight
 
