@@ -128,7 +128,7 @@ WRONG = {
     "no logits": ("adversarial.score_g(fake)", "-fake.sigmoid().log().mean()", "not finite at scores of +-100"),
     "not a number": (".pow(self.p).mean()", ".pow(self.p)", "'divergence' should be one finite number"),
     "no source": ("Source: Wu", "By Wu", "begins with Source:"),
-    "steps itself": ("return {\"adversarial\": adversarial.score_g(fake)}", "fake.mean().backward(); return {}", "G"),
+    "no terms": ("return {\"adversarial\": adversarial.score_g(fake)}", "return {}", "a loss has no terms"),
     "keeps time": ("points = ", "self.k += 1; points = ", "differ: what is random has to follow from the step"),
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -176,7 +177,10 @@ def test_a_known_idea_without_a_recipe_yet_is_said(monkeypatch):
 def test_every_recipe_explains_itself(recipe):
     """Terms are those its game plays; each formula has words; every setting of its file is there with its value."""
     told = explain(recipe, load_recipe(recipe))
-    assert told.expect
+    assert "not yet" not in told.expect
+    assert re.search(r"\d+ %|\d (of|to|times|minutes|hours|images)|\d+ s ", told.expect), (
+        "what is to be expected, in numbers"
+    )
     assert told.d_formulas
     assert told.g_formulas
     assert all(formula.text for formula in told.d_formulas + told.g_formulas)

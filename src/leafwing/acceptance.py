@@ -135,6 +135,8 @@ def verdicts(rules: Variant, at: float) -> Tensor:
 
 def total(terms: Terms) -> Tensor:
     """Their sum."""
+    if not terms:
+        raise Broken('a loss has no terms: return {"adversarial": ...}, to be minimised')
     return torch.stack(list(terms.values())).sum()
 
 
