@@ -56,6 +56,7 @@ def test_what_is_not_named_is_drawn_as_in_the_data():
     assert set(red[:, 0]) == {1, 2}
     assert (red[:, 0] == 1).mean() == pytest.approx(0.5, abs=0.03)
     assert (rows(count=4000)[:, 0] == 0).mean() == pytest.approx(0.1, abs=0.02)
+    assert np.array_equal(rows("eyes=red", "eyes=red"), rows("eyes=red")), "said twice is no contradiction"
     both = rows("eyes=red", "hair=blue")
     assert (both[:, :2] == [0, 1]).all(), "what the data never has together can still be asked for"
     assert set(both[:, 2]) <= {np.float32(v) for v in (0.2, 0.4, 0.6)}
@@ -90,7 +91,7 @@ def test_every_value_for_the_same_rest():
         (["eyes=rad"], "no eyes is called 'rad'. Did you mean 'red'?"),
         (["wings=4"], "knows no 'wings'. There is: eyes, hair, mouth."),
         (["eyes=red", "eyes=black"], "contradicts itself: eyes cannot be both red and black"),
-        (["eyes=red", "eyes=red"], "contradicts itself"),
+        (["eyes=red", "hair=blue", "eyes=black"], "contradicts itself"),
         (["eyes"], "not of the form attribute=value, e.g. --given hair=Blue"),
         (["=red"], "not of the form"),
         (["eyes="], "not of the form"),

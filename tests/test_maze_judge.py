@@ -129,6 +129,8 @@ def test_the_demo_trains_judges_and_goes_on(tmp_path, capsys):
         told = json.loads(capsys.readouterr().out.splitlines()[-1])
         assert set(told) == {"supervised", "generator"}
         assert run(line) == 0
+        assert run([*line, "--seed", "1"]) == 2
+        assert "was trained with --seed 0" in capsys.readouterr().err
     assert (tmp_path / "generator.gif").is_file()
     table = text(told)
     assert all(words in table for rows in WORDS.values() for words in rows.values())

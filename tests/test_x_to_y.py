@@ -21,7 +21,7 @@ from leafwing.latents import Binary
 from leafwing.variants.infogan import InfoGAN
 
 QUESTIONS, WORDS, LENGTH, SIDE, HIDDEN, N, LR = 3, 6, 4, 8, 64, 48, 1e-2
-PLAYED = {"number": (400, 0.5), "class": (250, 0.5), "image": (400, 5.0), "sequence": (300, 0.5)}
+PLAYED = {"number": (400, 0.1), "class": (250, 0.5), "image": (400, 5.0), "sequence": (300, 0.5)}
 """Rounds, and the weight of the penalty on D's slope, by y."""
 
 

@@ -56,6 +56,8 @@ def understand(vocabulary: Vocabulary, given: Sequence[str]) -> Question:
             example = vocabulary.show(vocabulary.rows[0]).split(", ")[0]
             raise BadConfig(f"--given {text!r} is not of the form attribute=value, e.g. --given {example}.")
         place = vocabulary.place(name)
+        if said.get(place) == value:
+            continue
         if place in said:
             raise BadConfig(f"--given contradicts itself: {name} cannot be both {said[place]} and {value}.")
         said[place] = value

@@ -8,7 +8,7 @@ from typing import Any
 from leafwing import api
 from leafwing.core.errors import BadConfig
 from leafwing.explore.maze import judge
-from leafwing.run import is_run
+from leafwing.run import is_run, read_recipe
 
 RECIPES = {"supervised": "video-supervised", "generator": "video-gan-maze"}
 WORDS = {
@@ -57,12 +57,20 @@ def play(out: Path, seed: int = 0, steps: int | None = None, device: str = "auto
     for name, recipe in RECIPES.items():
         run = out / name
         if is_run(run):
+            refuse_other_seed(run, seed)
             api.resume(run, steps=steps, device=device)
         else:
             api.train(None, recipe, out=run, steps=steps, seed=seed, device=device)
         found[name] = judge(api.load(run, device=device), seed=seed).as_dict()
         api.predict(run, "world:maze", out / f"{name}.gif", steps=64, samples=4, seed=seed, device=device)
     return found
+
+
+def refuse_other_seed(run: Path, seed: int) -> None:
+    """What is there goes on; it is not shown as another seed's."""
+    played = read_recipe(run).train.seed
+    if played != seed:
+        raise BadConfig(f"{run} was trained with --seed {played}: give --seed {played}, or another --out for {seed}.")
 
 
 def text(found: dict[str, Any]) -> str:

@@ -42,10 +42,10 @@ class TrainingBar(Watcher):
 
     def show(self, row: Row, training: Training) -> None:
         """A sink for the meter's rows."""
-        self._numbers = (
-            f"{row['images_per_s']:.0f} images/s, D right on real {row.get('D/real_accuracy', 0):.0%}, "
-            f"on fake {row.get('D/fake_accuracy', 0):.0%}"
-        )
+        self._numbers = f"{row['images_per_s']:.0f} images/s"
+        if not getattr(training.players.D, "absent", False):
+            right = f"D right on real {row.get('D/real_accuracy', 0):.0%}, on fake {row.get('D/fake_accuracy', 0):.0%}"
+            self._numbers += f", {right}"
         with suppress(OSError):
             self._bar.update(self._task, numbers=self._numbers)
         now = time.monotonic()
