@@ -35,8 +35,10 @@ class Game:
     """The emulator, one step at a time."""
 
     def __init__(self) -> None:
-        from ale_py import ALEInterface, LoggerMode, roms
-
+        try:
+            from ale_py import ALEInterface, LoggerMode, roms
+        except ImportError:
+            raise SystemExit("The emulator is not installed: pip install ale-py.") from None
         ALEInterface.setLoggerMode(LoggerMode.Error)
         self.ale = ALEInterface()
         self.ale.setInt("random_seed", 0)

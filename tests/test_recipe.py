@@ -141,8 +141,11 @@ def test_pictures_without_z_or_labels_are_refused(name):
         load_recipe(name, ["prior.name=none"])
 
 
-def test_a_recipe_is_found_however_its_name_is_written():
+def test_a_recipe_is_found_however_its_name_is_written_but_a_file_is_that_file(tmp_path, monkeypatch):
     assert load_recipe("WGAN-GP") == load_recipe("wgan-gp")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "WGAN-GP").write_text("[train]\nbatch = 7\n", encoding="utf-8")
+    assert load_recipe("WGAN-GP").train.batch == load_recipe("./WGAN-GP").train.batch == 7
 
 
 def test_a_shipped_count_is_for_drawing_a_world_and_leaves_no_file_of_yours_out(tmp_path):

@@ -33,12 +33,11 @@ from leafwing.explore.chat import Chat, Talk
 from leafwing.generator import Generator, truncated
 from leafwing.measure.verdict import Verdict
 from leafwing.prepare import Given, read_replies
-from leafwing.recipe import Recipe, load_recipe
+from leafwing.recipe import Recipe, file_of, load_recipe, shipped
 from leafwing.run import Outcome
 from leafwing.watch.alarms import ringing
 from leafwing.watch.checkpoint import PREFIX
 from leafwing.watch.meter import read_rows
-from leafwing.zoo.names import recipe_called
 
 FILM_SIDE = 256
 """Films of pictures smaller than this are enlarged towards it, in pixels."""
@@ -85,12 +84,10 @@ def plan(
     if isinstance(recipe, Recipe):
         return recipe.override(overrides)
     made = load_recipe(str(recipe), overrides, check)
-    worlds_own = recipe_called(str(recipe)) is not None and not any(s.startswith("data.count") for s in overrides)
-    if worlds_own and not made.data.source.startswith(
-        "world:"
-    ):  # a shipped count is for drawing a world, not for files
-        return replace(made, data=made.data.model_copy(update={"count": None}))
-    return made
+    is_asked = file_of(str(recipe)) not in shipped().values() or any(one.startswith("data.count") for one in overrides)
+    if is_asked or made.data.source.startswith("world:"):
+        return made
+    return replace(made, data=made.data.model_copy(update={"count": None}))  # a shipped count is for drawing a world
 
 
 def train(

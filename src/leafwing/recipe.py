@@ -467,15 +467,25 @@ def build(section: str, part: Part, **facts: Any) -> Any:
     return made
 
 
+def file_of(name_or_file: str) -> Path:
+    """A shipped recipe's file by its name, or any TOML file; also by a name as people write it, if no file has it.
+
+    Raises:
+        BadConfig: neither.
+    """
+    known = shipped()
+    if name_or_file in known:
+        return known[name_or_file]
+    if name_or_file.endswith(".toml") or os.path.isfile(name_or_file):
+        return Path(name_or_file)
+    if called := recipe_called(name_or_file):
+        return known[called]
+    raise BadConfig(f"No recipe is called {shown(name_or_file)}.{did_you_mean(name_or_file, known)}")
+
+
 def load_recipe(name_or_file: str, overrides: Iterable[str] = (), check: bool = True) -> Recipe:
     """A shipped recipe by name, or any TOML file, with overrides applied and, if asked, everything built to try."""
-    known, called = shipped(), recipe_called(name_or_file)
-    if called is not None:
-        path = known[called]
-    elif name_or_file.endswith(".toml") or os.path.isfile(name_or_file):
-        path = Path(name_or_file)
-    else:
-        raise BadConfig(f"No recipe is called {shown(name_or_file)}.{did_you_mean(name_or_file, known)}")
+    path = file_of(name_or_file)
     try:
         recipe = Recipe.from_dict(apply_overrides(read_toml(path), overrides))
     except RecursionError:
