@@ -151,6 +151,25 @@ def test_what_is_too_long_is_left_out_and_said(tmp_path):
     assert said.startswith("2 of 4 replies are left out")
 
 
+def test_damaged_and_endless_lines_are_left_out_and_said(tmp_path, capsys):
+    """Ten million characters in a line are skipped, and the line after it is read."""
+    path = tmp_path / "x.jsonl"
+    rows = [json.dumps({"question": f"q{n}", "replies": ["yes", "no"]}) for n in range(30)]
+    path.write_text("\n".join([rows[0], "{", *rows[1:], json.dumps({"question": "a" * 10**7, "replies": ["b"]}), "{}"]))
+    data = open_conversations(str(path), 100, 4, 3)
+    assert len(data.exchanges) == len(rows)
+    (said,) = data.remarks
+    assert said.startswith("3 of 33 lines of")
+    assert "x.jsonl" in said
+    assert said.endswith("first: line 2 is not JSON in UTF-8.")
+    options = [*TINY, "train.steps=1"]
+    sets = [word for option in options for word in ("--set", option)]
+    assert run(["train", str(path), "--recipe", "chat-gan", *sets, "--out", str(tmp_path / "run")]) == 0
+    assert said in " ".join(capsys.readouterr().err.split())
+    path.write_text("\n".join(rows))
+    assert open_conversations(str(path), 100, 4, 3).remarks == []
+
+
 BROKEN = {
     b"": "is empty: give a line",
     b"\n \n": "is empty: give a line",

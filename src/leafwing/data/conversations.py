@@ -153,6 +153,7 @@ def open_conversations(
     Raises:
         BadData: nothing there, not such a file, or nothing in it that fits.
     """
+    remarks: list[str] = []
     if is_world(source):
         if source.removeprefix(PREFIX) != Replies.name:
             raise BadData(f"{source} draws pictures, not replies: give world:replies or a .jsonl file.")
@@ -160,7 +161,7 @@ def open_conversations(
         exchanges = tuple(Exchange(q.text, q.right, q.seen) for q in world.questions)
         texts = [world.pair(index) for index in range(count or DRAWN)]
     else:
-        exchanges = tuple(read_lines(Path(source).expanduser(), count, max_bad_share))
+        exchanges = tuple(read_lines(Path(source).expanduser(), count, max_bad_share, remarks))
         texts = [(some.question, reply) for some in exchanges if some.seen for reply in some.replies]
     lexicon = Lexicon.learn(texts, words, question, reply)
     fits = [pair for pair in texts if len(split(pair[0])) <= question and len(split(pair[1])) <= reply]
@@ -169,7 +170,6 @@ def open_conversations(
             f"{shown(source)} has {len(fits)} replies of at most {reply} words to questions of at most {question}: "
             "raise data.reply_words and data.question_words, or give more."
         )
-    remarks = []
     if len(fits) < len(texts):
         remarks.append(
             f"{len(texts) - len(fits):,} of {len(texts):,} replies are left out: they, or what they answer, have more "
@@ -179,8 +179,8 @@ def open_conversations(
     return Conversations(source, exchanges, lexicon, table, remarks)
 
 
-def read_lines(path: Path, count: int | None, max_bad_share: float) -> Iterator[Exchange]:
-    """The exchanges of a file, every tenth line's kept from training.
+def read_lines(path: Path, count: int | None, max_bad_share: float, remarks: list[str]) -> Iterator[Exchange]:
+    """The exchanges of a file, every tenth line's kept from training; ``remarks`` gets a sentence on what is left out.
 
     Raises:
         BadData: no such file, none of its lines, or too many of them can be read.
@@ -211,6 +211,11 @@ def read_lines(path: Path, count: int | None, max_bad_share: float) -> Iterator[
         raise BadData(
             f"{shown(path)} cannot be used: {len(bad):,} of {number:,} lines hold no question with replies{first}. "
             f"{LIKE}"
+        )
+    if bad:
+        remarks.append(
+            f"{len(bad):,} of {number:,} lines of {shown(path)} are left out, a dialogue from its fault on; first: "
+            f"{bad[0]}."
         )
 
 
