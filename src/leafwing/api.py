@@ -33,6 +33,7 @@ from leafwing.explore.chat import Chat, Talk
 from leafwing.generator import Generator, truncated
 from leafwing.measure.verdict import Verdict
 from leafwing.prepare import Given, read_replies
+from leafwing.prepare import try_source as trying
 from leafwing.recipe import Recipe, file_of, load_recipe, shipped
 from leafwing.run import Outcome
 from leafwing.watch.alarms import ringing
@@ -145,6 +146,15 @@ def estimate(recipe: Recipe, *, device: str = "auto", seconds: float = estimatin
         seconds: for the probe.
     """
     return estimating.estimate(recipe, device, seconds)
+
+
+def try_source(recipe: Recipe) -> bool:
+    """Whether films, or questions and replies, are there and could be read; pictures are not looked at.
+
+    Raises:
+        LeafwingError: the sentence with which a run would stop.
+    """
+    return trying(recipe)
 
 
 def try_labels(recipe: Recipe) -> bool:

@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from leafwing import worlds
 from leafwing.core.device import send
 from leafwing.core.errors import BadConfig, BadData
 from leafwing.core.lexicon import Lexicon, split
 from leafwing.core.published import replace_file
 from leafwing.core.ranks import SOLO, Ranks
 from leafwing.data.archives import BROKEN
-from leafwing.data.drawn import PREFIX, is_world
+from leafwing.data.drawn import MORE, PREFIX, is_world, must_be_one_of
 from leafwing.data.feed import Shuffle
 from leafwing.data.names import shown
 from leafwing.data.store import Store
@@ -155,7 +156,9 @@ def open_conversations(
     """
     remarks: list[str] = []
     if is_world(source):
-        if source.removeprefix(PREFIX) != Replies.name:
+        if source.removeprefix(PREFIX) not in (*worlds.PICTURES, *MORE):
+            must_be_one_of(source, [Replies.name])
+        else:
             raise BadData(f"{source} draws pictures, not replies: give world:replies or a .jsonl file.")
         world = Replies()
         exchanges = tuple(Exchange(q.text, q.right, q.seen) for q in world.questions)

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from leafwing.core.errors import BadConfig, BadData
-from leafwing.worlds import PICTURES, build
+from leafwing.worlds import PICTURES, REPLIES, build
 
 
 def render_folder(
@@ -38,7 +38,7 @@ def render_folder(
     name = world.removeprefix("world:")
     if name not in PICTURES:
         raise BadConfig(
-            f"There is no world {name!r} that can be drawn; there is: {', '.join(PICTURES)}, stacked-mnist."
+            f"There is no world {name!r} that can be drawn; there is: {', '.join(PICTURES)}, stacked-mnist, {REPLIES}."
         )
     if count < 1:
         raise BadConfig(f"--count {count} cannot be: draw at least 1 picture.")
