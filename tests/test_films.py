@@ -538,6 +538,7 @@ def test_of_a_world_only_the_episode_that_is_asked_for_is_drawn(run, tmp_path, m
     ("wish", "words"),
     [
         ({"episode": -1}, "--episode -1"),
+        ({"seed": -1}, "--seed -1 cannot be"),
         ({"steps": 0}, "--steps 0"),
         ({"samples": 0}, "--samples 0"),
         ({"episode": 99}, "--episode 99"),

@@ -119,6 +119,18 @@ def test_render_writes_episodes_and_their_states(tmp_path, capsys):
     )
     assert np.load(tmp_path / "big.npz")["frames"].shape == (3, 80, 80, 3)
     assert "not empty" in capsys.readouterr().err
+    for world, wish, words in (
+        (
+            "maze",
+            ["--out", str(tmp_path / "m.zip")],
+            "m.zip cannot be: the world maze is drawn into a folder or an .npz",
+        ),
+        ("faces", ["--out", str(tmp_path / "f.npz")], "f.npz cannot be: the world faces is drawn into a folder."),
+        ("maze", ["--out", str(tmp_path / "m"), "--seed", "-1"], "--seed -1 cannot be"),
+    ):
+        assert run(["data", "render", world, "--count", "2", *wish]) == 2
+        assert words in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"films", "films.npz", "big.npz"}
 
 
 def test_r15_a_person_plays_and_records(tmp_path):

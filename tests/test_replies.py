@@ -210,6 +210,11 @@ def test_the_world_as_a_file_is_the_world(tmp_path, capsys):
     assert [(some.question, some.replies) for some in found] == [(q.text, q.right) for q in Replies(2).questions]
     assert run(["data", "render", "replies", "--out", str(out)]) == 2
     assert "new .jsonl" in capsys.readouterr().err
+    other = ["data", "render", "replies", "--out", str(tmp_path / "other.jsonl")]
+    for wish in (["--count", "5"], ["--image-size", "64"], ["--seed", "-1"]):
+        assert run([*other, *wish]) == 2
+        assert wish[0] in capsys.readouterr().err
+    assert not (tmp_path / "other.jsonl").exists()
 
 
 def test_questions_go_with_their_replies_in_every_turn():
@@ -473,6 +478,24 @@ def test_a_run_is_measured_beside_the_truth(trained, capsys):
     assert found[0]["valid"] < 0.1
     assert run(["chat", str(trained), "--measure"]) == 0
     assert "unseen" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        (["--measure", "--ask", "who is fenna ?"], "leave --ask and --count out"),
+        (["--measure", "--count", "3"], "leave --ask and --count out"),
+        (["--json", "--ask", "who is fenna ?"], "--json goes with --measure"),
+        (["--seed", "-1", "--ask", "who is fenna ?"], "--seed -1 cannot be"),
+        (["--seed", "-1", "--measure"], "--seed -1 cannot be"),
+        (["--count", "0"], "--count 0 cannot be"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(trained, wish, words, capsys):
+    assert run(["chat", str(trained), *wish]) == 2
+    said = capsys.readouterr()
+    assert words in said.err
+    assert said.out == ""
 
 
 def test_questions_that_were_kept_are_asked_where_their_words_are_known():

@@ -26,6 +26,7 @@ from leafwing.core.device import send
 from leafwing.core.errors import BadConfig, BadData
 from leafwing.core.lexicon import Lexicon, split
 from leafwing.core.published import replace_file
+from leafwing.core.randomness import check_seed
 from leafwing.core.ranks import SOLO, Ranks
 from leafwing.data.archives import BROKEN
 from leafwing.data.drawn import MORE, PREFIX, is_world, must_be_one_of
@@ -271,6 +272,7 @@ def render_replies(out: Path, seed: int = 0) -> Path:
     Raises:
         BadConfig: not a new ``.jsonl`` file.
     """
+    check_seed(seed)
     if out.suffix != ".jsonl" or out.exists():
         raise BadConfig(f"--out {out} cannot be: name a new .jsonl file for the questions and replies.")
     out.parent.mkdir(parents=True, exist_ok=True)
