@@ -196,6 +196,15 @@ def test_files_that_cannot_be_used_are_one_sentence(content, tmp_path):
     assert "\n" not in str(said.value)
 
 
+def test_a_dry_run_refuses_a_file_that_the_run_refuses(tmp_path, capsys):
+    path = tmp_path / "broken.jsonl"
+    path.write_text("{")
+    assert run(["train", str(path), "--recipe", "chat-gan", "--dry-run"]) == 2
+    said = capsys.readouterr()
+    assert "line 1 is not JSON" in said.err
+    assert said.out == ""
+
+
 def test_no_file_and_a_world_of_pictures(tmp_path):
     with pytest.raises(BadData, match="is no file"):
         open_conversations(str(tmp_path / "nothing.jsonl"), 100, 8, 8)
