@@ -10,6 +10,7 @@ import pytest
 from leafwing.core import asking
 from leafwing.core.errors import BadConfig, BadRun
 from leafwing.core.vocabulary import Attribute, Vocabulary
+from leafwing.data.labels import learn
 
 NAN = np.nan
 
@@ -19,7 +20,7 @@ def vocabulary(open_: bool = False) -> Vocabulary:
     rows = np.array([[0, 0, 0.2], [1, 0, 0.4], [1, 1, 0.4], [2, 1, 0.6]], np.float32)
     kinds = (Attribute("hair", ("Blue", "green", "pink"), open=open_), Attribute("eyes", ("black", "red")),
              Attribute("mouth", mean=0.4, spread=0.1))  # fmt: skip
-    return Vocabulary(kinds, rows, np.array([10, 30, 30, 30]))
+    return Vocabulary(kinds, rows, np.array([10, 30, 30, 30]), pictures=100)
 
 
 def rows(*given: str, count: int = 400, seed: int = 0, open_: bool = False):
@@ -119,6 +120,32 @@ def test_what_was_never_seen_together_is_drawn_and_said():
     assert "None of the 100 pictures that this generator learned from has hair=Blue and eyes=red:" in sentence
     for fine in ((), ("eyes=red",), ("hair=pink", "eyes=red"), ("hair=any", "eyes=red"), ("mouth=9",), ("hair=*",)):
         assert said(*fine) is None
+
+
+def test_a_sample_of_the_data_is_not_called_all_of_it():
+    """Of very many different rows only some are kept, the second picture's not: its class is no contradiction."""
+    columns = {"x": [f"{n + 0.5}" for n in range(10_000)], "rare": ["no", "yes", *["no"] * 9998]}
+    words = learn(columns, "x").vocabulary
+    question = asking.understand(words, ["rare=yes"])
+    sentence = asking.never_seen(words, question)
+    assert sentence is not None
+    assert sentence.startswith("None of 4,096 of the 10,000 pictures that this generator learned from has rare=yes:")
+    saved = json.loads(json.dumps(words.as_dict()))
+    assert asking.never_seen(Vocabulary.from_dict(saved), question) == sentence
+    del saved["pictures"]
+    of_an_older_run = asking.never_seen(Vocabulary.from_dict(saved), question)
+    assert of_an_older_run is not None
+    assert of_an_older_run.startswith("None of 4,096 of the pictures that this generator learned from has rare=yes:")
+
+
+@pytest.mark.parametrize(
+    "given", [["{}"], ["{}=red"], ["eyes={}"], ["mouth={}"], ["eyes=red", "eyes={}"], ["={}"]], ids=str
+)
+def test_endless_words_are_not_said_back(given):
+    with pytest.raises(BadConfig) as caught:
+        asking.understand(vocabulary(), [text.format("long\n" * 20_000) for text in given])
+    assert len(str(caught.value)) < 250
+    assert "\n" not in str(caught.value)
 
 
 def test_case_is_forgiven_and_many_classes_are_not_all_listed():

@@ -337,6 +337,10 @@ def test_a_generator_is_asked_without_its_data(trained, tmp_path):
     assert eyes == list(G.vocabulary.attributes[1].classes)
     assert len({row["leafwing:condition"].split(",")[0] for row in rows[:12]}) == 1, "and the same hair"
     api.sample(trained, 5, 0, tmp_path / "free", device="cpu")
+    with pytest.raises(BadConfig, match="--seed -1 cannot be"):
+        api.sample(trained, 5, -1, tmp_path / "below", device="cpu")
+    with pytest.raises(BadConfig, match="--seed -1 cannot be"):
+        api.interpolate(trained, [3, -1], tmp_path / "below.png", device="cpu")
     free = [read_png_metadata(path)["leafwing:condition"] for path in sorted((tmp_path / "free").iterdir())]
     assert len(set(free)) > 1, "nothing named: drawn as in the data"
 

@@ -151,6 +151,11 @@ def test_the_demo_says_what_it_saw(tmp_path, capsys, monkeypatch):
     assert read_png_metadata(tmp_path / "corner.png")
     assert run(["demo", "corner", "--left", "1", "--out", str(tmp_path)]) == 2
     assert "--left 1.0 cannot be" in capsys.readouterr().err
+    for name, wrong in (("--steps", "0"), ("--seed", "-1")):
+        assert run(["demo", "corner", name, wrong, "--out", str(tmp_path)]) == 2
+        said = capsys.readouterr().err
+        assert f"{name} {wrong} cannot be" in said
+        assert said.count("--") == 1, "of what is right nothing is said"
 
 
 @pytest.mark.proof

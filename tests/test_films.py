@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from leafwing import api
+from leafwing import api, worlds
 from leafwing.cli.main import run as command
 from leafwing.core.errors import BadConfig, BadData, BadNetwork, BadRun, LeafwingError
 from leafwing.core.pictures import read_film, save_gif, save_mp4, to_uint8
@@ -162,16 +162,90 @@ def bad_missing(place: Path) -> Path:
         (bad_missing, "does not exist"),
     ],
 )
-def test_films_that_cannot_be_are_one_sentence(make, words, tmp_path):
+def test_films_that_cannot_be_are_one_sentence(make, words, tmp_path, monkeypatch):
+    """And nothing of them is left in the cache, where good ones are kept."""
+    monkeypatch.setenv("LEAFWING_CACHE", str(tmp_path / "cache"))
+    (place := tmp_path / "source").mkdir()
     with pytest.raises(LeafwingError, match=words) as caught:
-        open_films(make(tmp_path))
+        open_films(make(place))
     assert "\n" not in str(caught.value)
-    assert not list((Path(tmp_path) / "films").glob("*"))
+    films = tmp_path / "cache" / "films"
+    assert not list(films.glob("*"))
+    frame_folder(place / "good", film(4))
+    open_films(place / "good")
+    assert len(list(films.glob("*"))) == 1
+
+
+def short_films(place: Path) -> Path:
+    np.savez(place / "x.npz", frames=film(9), episode=np.repeat([0, 1, 2], 3))
+    return place / "x.npz"
+
+
+@pytest.mark.parametrize(
+    ("make", "size", "words"),
+    [
+        (
+            short_films,
+            SIDE,
+            "the longest episode has 3 frames in which something moves, but a window is 3 frames and the n",
+        ),
+        (bad_one_frame, SIDE, "holds one frame"),
+        (bad_changing_between, SIDE, "frames of changing size"),
+        (
+            lambda place: np.savez(place / "x.npz", frames=film(9)),
+            32,
+            "data.image_size = 32 cannot be: the frames are 24",
+        ),
+    ],
+    ids=["short", "one frame", "changing size", "smaller than patches"],
+)
+def test_a_dry_run_refuses_what_the_run_refuses(make, size, words, tmp_path, capsys):
+    (place := tmp_path / "films").mkdir()
+    films = str(make(place) or place / "x.npz")
+    tiny = ["generator.width=4", "discriminator.width=4", f"data.image_size={size}", "train.batch=8"]
+    line = ["train", films, "--recipe", "video-gan", "--set", *tiny]
+    said = []
+    for more in (["--dry-run"], ["--out", str(tmp_path / "run")]):
+        assert command([*line[:4], *more, *line[4:]]) == 2
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        said.append(shown.err.splitlines()[-1])
+    assert said[0] == said[1]
+    assert words in said[0]
 
 
 def test_worlds_of_single_pictures_are_no_films():
+    """For films only worlds of films are named: those that play."""
     with pytest.raises(BadData, match=r"world:faces has no films.*world:maze"):
         open_films("world:faces")
+    with pytest.raises(BadData, match=r"world:replies has no films.*world:maze"):
+        open_films("world:replies")
+    with pytest.raises(BadData) as caught:
+        open_films("world:xyz")
+    assert str(caught.value) == "There is no world called 'xyz'. There is: maze."
+    assert set(worlds.FILMS) == {name for name in worlds.PICTURES if hasattr(worlds.build(name, 0), "film")}
+
+
+@pytest.mark.parametrize(
+    ("world", "recipe", "words"),
+    [
+        ("xyz", "dcgan", "There is no world called 'xyz'. There is: corner, faces, maze, replies."),
+        ("xyz", "video-gan", "There is no world called 'xyz'. There is: maze."),
+        ("xyz", "chat-gan", "There is no world called 'xyz'. There is: replies."),
+        (
+            "replies",
+            "dcgan",
+            "world:replies has no pictures, but questions and replies: train on it by --recipe chat-gan, or",
+        ),
+        ("replies", "video-gan", "world:replies has no films"),
+        ("maze", "chat-gan", "world:maze draws pictures, not replies"),
+    ],
+)
+def test_worlds_that_cannot_be_trained_on_are_told_from_those_that_can(world, recipe, words, tmp_path, capsys):
+    line = ["train", f"world:{world}", "--recipe", recipe]
+    for more in (["--out", str(tmp_path / "run")], ["--dry-run"]):
+        assert command([*line, *more]) == 2
+        assert words in capsys.readouterr().err
 
 
 # ---- windows ----
@@ -446,9 +520,25 @@ def test_an_episode_shorter_than_what_is_given_is_named(run, tmp_path):
     assert api.predict(run, tmp_path / "waits.npz", tmp_path / "x.png", steps=2, samples=1)["frames"] == 0
 
 
+def test_of_a_world_only_the_episode_that_is_asked_for_is_drawn(run, tmp_path, monkeypatch):
+    """Each depends on its number alone, so the ten thousandth is there as soon as the first, and nothing is kept."""
+    monkeypatch.setenv("LEAFWING_CACHE", str(tmp_path / "cache"))
+    frames = Maze(0).film(10_000)
+    np.savez(tmp_path / "films.npz", frames=frames)
+    drawn = list[int]()
+    film_of = Maze.film
+    monkeypatch.setattr(Maze, "film", lambda self, index: drawn.append(index) or film_of(self, index))
+    of_world = api.predict(run, "world:maze", tmp_path / "a.png", steps=2, samples=1, episode=10_000)
+    assert drawn == [10_000]
+    assert not (tmp_path / "cache").exists()
+    assert api.predict(run, tmp_path / "films.npz", tmp_path / "a.png", steps=2, samples=1) == of_world
+
+
 @pytest.mark.parametrize(
     ("wish", "words"),
     [
+        ({"episode": -1}, "--episode -1"),
+        ({"seed": -1}, "--seed -1 cannot be"),
         ({"steps": 0}, "--steps 0"),
         ({"samples": 0}, "--samples 0"),
         ({"episode": 99}, "--episode 99"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -118,12 +119,24 @@ def test_render_writes_episodes_and_their_states(tmp_path, capsys):
     )
     assert np.load(tmp_path / "big.npz")["frames"].shape == (3, 80, 80, 3)
     assert "not empty" in capsys.readouterr().err
+    for world, wish, words in (
+        (
+            "maze",
+            ["--out", str(tmp_path / "m.zip")],
+            "m.zip cannot be: the world maze is drawn into a folder or an .npz",
+        ),
+        ("faces", ["--out", str(tmp_path / "f.npz")], "f.npz cannot be: the world faces is drawn into a folder."),
+        ("maze", ["--out", str(tmp_path / "m"), "--seed", "-1"], "--seed -1 cannot be"),
+    ):
+        assert run(["data", "render", world, "--count", "2", *wish]) == 2
+        assert words in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"films", "films.npz", "big.npz"}
 
 
 def test_r15_a_person_plays_and_records(tmp_path):
     """Keys steer where it is open; the hero never stands still or enters a wall; the recording is a film."""
     shown: list[np.ndarray] = []
-    keys = iter(np.random.default_rng(0).choice(["w", "a", "s", "d", "A", "B", "C", "D", "", "x"], 200))
+    keys = iter(np.random.default_rng(0).choice(["w", "a", "s", "d", "up", "down", "right", "left", "", "x"], 200))
     frames = maze_play.play(keys, shown.append, seed=3)
     assert len(frames) == len(shown) > 100
     assert all((before != after).any() for before, after in pairwise(frames))
@@ -150,6 +163,30 @@ def test_a_wanted_turn_is_taken_where_it_is_open():
     assert maze_play.steer(state, 0) == 1, "a wall above: straight on"
     assert maze_play.steer(replace(state, hero=(8, 0)), 1) == 2, "a corner: the only way"
     assert maze_play.steer(replace(state, hero=(5, 0)), 3) == 1, "between two cells nobody turns"
+
+
+def test_letters_may_be_capitals_and_arrows_are_not_letters():
+    """Caps Lock's A is left, an arrow's A is up, in both forms that terminals send; the last key pressed counts."""
+    played = [maze_play.play(iter(keys), lambda _: None, seed=3) for keys in ("wasdwasd" * 8, "WASDWASD" * 8)]
+    assert np.array_equal(*played)
+    assert len(maze_play.play(iter("wwQww"), lambda _: None)) == 3
+    for letter, name in {"A": "up", "B": "down", "C": "right", "D": "left"}.items():
+        for sent in (f"\x1b[{letter}", f"\x1bO{letter}", f"wD\x1b[{letter}"):
+            assert maze_play.last_key(sent) == name
+        assert maze_play.last_key(f"\x1b[A{letter}") == letter
+    assert [maze_play.KEYS[key] for key in ("up", "right", "down", "left")] == [maze_play.KEYS[key] for key in "wdsa"]
+    assert maze_play.last_key("") == ""
+
+
+def test_a_terminals_keys_arrive_as_they_are_pressed():
+    """Through a pipe as through a terminal, one key a frame's time."""
+    end, start = os.pipe()
+    keys = maze_play.pressed(end, 0.05)
+    for sent, key in ((b"A", "A"), (b"\x1b[A", "up"), (b"", ""), (b"ws\x1bOD", "left")):
+        os.write(start, sent)
+        assert next(keys) == key
+    os.close(start)
+    os.close(end)
 
 
 def test_without_a_terminal_playing_says_so(capsys):

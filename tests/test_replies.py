@@ -151,6 +151,25 @@ def test_what_is_too_long_is_left_out_and_said(tmp_path):
     assert said.startswith("2 of 4 replies are left out")
 
 
+def test_damaged_and_endless_lines_are_left_out_and_said(tmp_path, capsys):
+    """Ten million characters in a line are skipped, and the line after it is read."""
+    path = tmp_path / "x.jsonl"
+    rows = [json.dumps({"question": f"q{n}", "replies": ["yes", "no"]}) for n in range(30)]
+    path.write_text("\n".join([rows[0], "{", *rows[1:], json.dumps({"question": "a" * 10**7, "replies": ["b"]}), "{}"]))
+    data = open_conversations(str(path), 100, 4, 3)
+    assert len(data.exchanges) == len(rows)
+    (said,) = data.remarks
+    assert said.startswith("3 of 33 lines of")
+    assert "x.jsonl" in said
+    assert said.endswith("first: line 2 is not JSON in UTF-8.")
+    options = [*TINY, "train.steps=1"]
+    sets = [word for option in options for word in ("--set", option)]
+    assert run(["train", str(path), "--recipe", "chat-gan", *sets, "--out", str(tmp_path / "run")]) == 0
+    assert said in " ".join(capsys.readouterr().err.split())
+    path.write_text("\n".join(rows))
+    assert open_conversations(str(path), 100, 4, 3).remarks == []
+
+
 BROKEN = {
     b"": "is empty: give a line",
     b"\n \n": "is empty: give a line",
@@ -177,6 +196,15 @@ def test_files_that_cannot_be_used_are_one_sentence(content, tmp_path):
     assert "\n" not in str(said.value)
 
 
+def test_a_dry_run_refuses_a_file_that_the_run_refuses(tmp_path, capsys):
+    path = tmp_path / "broken.jsonl"
+    path.write_text("{")
+    assert run(["train", str(path), "--recipe", "chat-gan", "--dry-run"]) == 2
+    said = capsys.readouterr()
+    assert "line 1 is not JSON" in said.err
+    assert said.out == ""
+
+
 def test_no_file_and_a_world_of_pictures(tmp_path):
     with pytest.raises(BadData, match="is no file"):
         open_conversations(str(tmp_path / "nothing.jsonl"), 100, 8, 8)
@@ -191,6 +219,11 @@ def test_the_world_as_a_file_is_the_world(tmp_path, capsys):
     assert [(some.question, some.replies) for some in found] == [(q.text, q.right) for q in Replies(2).questions]
     assert run(["data", "render", "replies", "--out", str(out)]) == 2
     assert "new .jsonl" in capsys.readouterr().err
+    other = ["data", "render", "replies", "--out", str(tmp_path / "other.jsonl")]
+    for wish in (["--count", "5"], ["--image-size", "64"], ["--seed", "-1"]):
+        assert run([*other, *wish]) == 2
+        assert wish[0] in capsys.readouterr().err
+    assert not (tmp_path / "other.jsonl").exists()
 
 
 def test_questions_go_with_their_replies_in_every_turn():
@@ -454,6 +487,24 @@ def test_a_run_is_measured_beside_the_truth(trained, capsys):
     assert found[0]["valid"] < 0.1
     assert run(["chat", str(trained), "--measure"]) == 0
     assert "unseen" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        (["--measure", "--ask", "who is fenna ?"], "leave --ask and --count out"),
+        (["--measure", "--count", "3"], "leave --ask and --count out"),
+        (["--json", "--ask", "who is fenna ?"], "--json goes with --measure"),
+        (["--seed", "-1", "--ask", "who is fenna ?"], "--seed -1 cannot be"),
+        (["--seed", "-1", "--measure"], "--seed -1 cannot be"),
+        (["--count", "0"], "--count 0 cannot be"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(trained, wish, words, capsys):
+    assert run(["chat", str(trained), *wish]) == 2
+    said = capsys.readouterr()
+    assert words in said.err
+    assert said.out == ""
 
 
 def test_questions_that_were_kept_are_asked_where_their_words_are_known():

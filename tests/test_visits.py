@@ -28,6 +28,8 @@ def test_states_are_counted_and_rare_ones_left_out():
     assert [(s.state, s.visits) for s in found.states] == [("corner", 60), ("lane", 60)]
     assert found.states[0].went == {"left": 30, "right": 30}
     assert (found.moments, found.bits, found.open_share) == (123, 0.5, 0.5)
+    assert found.counted == found.as_dict()["counted"] == 120
+    assert found.text().startswith("120 of 123 moments are in states visited at least 20 times; in 50% of these")
     with pytest.raises(BadData, match="20 times"):
         visits([("a", "b")])
 
@@ -71,3 +73,11 @@ def test_tables_that_tell_no_states_get_a_sentence(tmp_path, capsys):
     for name, said in {"empty": "holds no labels.csv", "faces": "no column 'x'", "some.npz": "no column 'x'"}.items():
         assert run(["data", "ambiguity", str(tmp_path / name)]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_a_text_is_no_pairs_and_nobody_is_told_to_unpickle_it(tmp_path, capsys):
+    (tmp_path / "README.md").write_text("# A toolkit")
+    assert run(["data", "ambiguity", str(tmp_path / "README.md")]) == 2
+    said = capsys.readouterr().err
+    assert "README.md cannot be read as an .npz file of numbers: save two arrays by np.savez." in said
+    assert "pickle" not in said

@@ -11,10 +11,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from test_run import pictures  # noqa: F401
+from test_trust_resume import small
 
+from leafwing import api
 from leafwing.cli.main import run
 from leafwing.core.errors import BadConfig
-from leafwing.explain import as_text, explain
+from leafwing.explain import NOBODY, as_text, explain
 from leafwing.explain.page import pages
 from leafwing.explain.words import plain
 from leafwing.losses import adversarial, penalties
@@ -181,7 +184,7 @@ def test_every_recipe_explains_itself(recipe):
     assert re.search(r"\d+ %|\d (of|to|times|minutes|hours|images)|\d+ s ", told.expect), (
         "what is to be expected, in numbers"
     )
-    assert told.d_formulas
+    assert told.d_formulas or load_recipe(recipe).discriminator.name == "none"
     assert told.g_formulas
     assert all(formula.text for formula in told.d_formulas + told.g_formulas)
     shown = {section.name: {one.name: one.value for one in section.settings} for section in told.sections}
@@ -201,6 +204,24 @@ def test_every_recipe_explains_itself(recipe):
     assert "\\" not in text
 
 
+NOT_TERMS = {"grad_norm", "skipped", "real_score", "fake_score", "real_accuracy", "fake_accuracy", "path_length"}
+"""What is logged beside the terms; the path length is what the term `path` wants to be everywhere the same."""
+
+
+@pytest.mark.parametrize("recipe", sorted(shipped()))
+def test_the_terms_of_a_page_are_those_that_training_logs(recipe, pictures, tmp_path):  # noqa: F811
+    """One real round with the recipe's own networks; of a D that is none nothing is claimed."""
+    plan = small(recipe, pictures).override(["train.steps=1", "watch.log_every=1"])
+    api.train(recipe=plan, out=tmp_path / "run", device="cpu")
+    row = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
+    logged = {who: {name[2:] for name in row if name.startswith(f"{who}/")} - NOT_TERMS for who in "DG"}
+    told = explain(recipe, load_recipe(recipe))
+    nobody = load_recipe(recipe).discriminator.name == "none"
+    assert set(told.d_terms) == (set() if nobody else logged["D"])
+    assert set(told.g_terms) == logged["G"]
+    assert (NOBODY in as_text(told)) == nobody
+
+
 def heard(recipe: str, *settings: str) -> tuple[list[str], list[str]]:
     told = explain(recipe, load_recipe(recipe, settings))
     return [one.name for one in told.d_formulas], [one.name for one in told.g_formulas]
@@ -215,6 +236,11 @@ def test_formulas_are_those_of_the_settings():
     assert heard("r3gan") == (["relativistic_d", "zero_centred"], ["relativistic_g"])
     assert heard("r3gan", "variant.gradient=autograd") == heard("r3gan")
     assert heard("infogan") == (["logistic_d", "zero_centred", "reading"], ["nonsaturating_g", "reading"])
+    assert heard("video-gan") == (["relativistic_d", "zero_centred"], ["relativistic_g", "energy_score"]), "reads no z"
+    assert heard("video-gan", "variant.reading_weight=1")[1] == ["relativistic_g", "reading", "energy_score"]
+    assert heard("video-gan-maze")[1] == ["relativistic_g", "energy_score", "log_score"]
+    assert heard("chat-gan")[1] == ["relativistic_g", "negative_log_likelihood"]
+    assert heard("chat-mle") == ([], ["negative_log_likelihood"])
     assert heard("acgan") == (["logistic_d", "misread", "zero_centred"], ["nonsaturating_g", "misread"])
     told = explain("faces", load_recipe("faces"))
     assert told.d_terms == ("adversarial", "r1")
@@ -246,12 +272,15 @@ def test_a_recipe_as_a_file(tmp_path, capsys):
 
 
 RULES = """
-from leafwing.losses import adversarial, penalties
+from leafwing.losses import adversarial, frames, penalties
 from leafwing.game import Variant
 
 class Picky(Variant):
     def d_terms(self, D, real, fake, step):
         return {"adversarial": adversarial.hinge_d(D.body(real), D.body(fake))}, real, fake
+
+    def g_terms(self, D, real, fake):
+        return {"near": frames.lp(fake.pictures, real.pictures, 1)} | penalties.R1(1).terms(D, real.pictures, 0)
 """
 
 
@@ -259,7 +288,7 @@ def test_rules_that_the_stand_in_cannot_play_show_all_that_they_name(tmp_path):
     (tmp_path / "picky.py").write_text(RULES, encoding="utf-8")
     name = f"{tmp_path}/picky{FILE}Picky"
     told = explain("dcgan", load_recipe("dcgan", [f"variant.name={json.dumps(name)}"]))
-    assert [one.name for one in told.d_formulas] == ["hinge_d"]
+    assert [one.name for one in told.d_formulas] == ["hinge_d", "lp", "zero_centred"]
     assert told.d_terms == ()
     assert "a choice of these" in as_text(told)
 

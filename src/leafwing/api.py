@@ -20,6 +20,7 @@ from leafwing._version import __version__
 from leafwing.core import pictures
 from leafwing.core.errors import BadConfig
 from leafwing.core.progress import counting, say
+from leafwing.core.randomness import check_seed
 from leafwing.data import Report, check, label_doors
 from leafwing.explore import faces as looking
 from leafwing.explore import predict as predicting
@@ -33,6 +34,7 @@ from leafwing.explore.chat import Chat, Talk
 from leafwing.generator import Generator, truncated
 from leafwing.measure.verdict import Verdict
 from leafwing.prepare import Given, read_replies
+from leafwing.prepare import try_source as trying
 from leafwing.recipe import Recipe, file_of, load_recipe, shipped
 from leafwing.run import Outcome
 from leafwing.watch.alarms import ringing
@@ -147,6 +149,15 @@ def estimate(recipe: Recipe, *, device: str = "auto", seconds: float = estimatin
     return estimating.estimate(recipe, device, seconds)
 
 
+def try_source(recipe: Recipe) -> bool:
+    """Whether films, or questions and replies, are there and could be read; pictures are not looked at.
+
+    Raises:
+        LeafwingError: the sentence with which a run would stop.
+    """
+    return trying(recipe)
+
+
 def try_labels(recipe: Recipe) -> bool:
     """Whether the recipe's labels could be read, without decoding a picture; not if the source is not there yet.
 
@@ -210,6 +221,7 @@ def chat(run: str | os.PathLike[str], *, seed: int = 0, device: str = "auto") ->
         seed: the same seed and questions give the same answers.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
     """
+    check_seed(seed)
     return Talk(Chat(load(run, device=device)), seed)
 
 
@@ -224,6 +236,7 @@ def measure_replies(
         seed: which z, and which questions where there are very many.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
     """
+    check_seed(seed)
     G = load(run, device=device)
     return replying.measure(Chat(G), read_replies(Recipe.from_dict(G.card["recipe"])), draws, seed)
 
@@ -277,6 +290,7 @@ def sample(
     """
     if count < 1:
         raise BadConfig(f"--count {count} cannot be: draw at least 1 picture.")
+    check_seed(seed)
     G = load(run, device=device, generator=generator)
     target = Path(out)
     about = provenance(G, seed) | ({"leafwing:truncation": str(truncation)} if truncation is not None else {})
@@ -343,6 +357,7 @@ def interpolate(
         raise BadConfig(f"--out {target} should end in .png, .gif or .mp4.")
     if len(seeds) < 2:
         raise BadConfig("Give at least two seeds, e.g. --seeds 1,2,3.")
+    check_seed(min(seeds))
     if frames < 0:
         raise BadConfig(f"--frames {frames} cannot be: it is the number of pictures between two seeds.")
     G = load(run, device=device, generator=generator)
@@ -406,6 +421,7 @@ def predict(
         raise BadConfig(f"--out {target} should end in .gif, .mp4 or .png.")
     if not 0 < fps <= 1000:
         raise BadConfig(f"--fps {fps} cannot be: above 0, at most 1000.")
+    check_seed(seed)
     G = load(run, device=device)
     with counting("predicting") as report:
         futures = predicting.predict(G, str(frames), steps, samples, seed, episode, start, report, tries)

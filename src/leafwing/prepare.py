@@ -24,8 +24,9 @@ from leafwing.core.vocabulary import Vocabulary
 from leafwing.data import Store, open_data
 from leafwing.data.conditions import Conditions
 from leafwing.data.conversations import Asked, Conversations, open_conversations
+from leafwing.data.drawn import find_world, is_world, must_be_known
 from leafwing.data.feed import Feed
-from leafwing.data.films import Films, open_films
+from leafwing.data.films import Films, find_played, open_films
 from leafwing.data.label_doors import read_labels
 from leafwing.data.windows import Windows
 from leafwing.game import Players, play_round
@@ -87,6 +88,8 @@ def read_store(recipe: Recipe) -> Store:
         return films
     if data.reply_words:
         return read_replies(recipe)
+    if is_world(data.source):
+        must_be_known(data.source)
     with counting("reading pictures") as report:
         store = open_data(
             data.source,
@@ -108,6 +111,59 @@ def read_replies(recipe: Recipe) -> Conversations:
     data = recipe.data
     limits = data.words, data.question_words, data.reply_words
     return open_conversations(data.source, *limits, data.count, data.max_bad_share)
+
+
+def try_source(recipe: Recipe) -> bool:
+    """Whether films, or questions and replies, are there; if so they were read as a run will, which finds them ready.
+
+    Pictures are not looked at, and of a world no more than its name.
+
+    Raises:
+        BadData: the sentence with which a run would stop.
+        BadConfig: likewise.
+    """
+    data = recipe.data
+    if is_world(data.source):
+        if data.history:
+            find_played(data.source, 0)
+        elif data.reply_words:
+            read_replies(recipe)
+        else:
+            must_be_known(data.source)
+            find_world(data.source, 0)
+        return False
+    if data.kind == "pictures" or not os.path.exists(os.path.expanduser(data.source)):
+        return False
+    store = read_store(recipe)
+    if isinstance(store, Films):
+        windows_of(recipe, store, recipe.build_variant().many)
+    return True
+
+
+def windows_of(
+    recipe: Recipe,
+    films: Films,
+    many: int,
+    device: torch.device | str = "cpu",
+    channels_last: bool = True,
+    ranks: Ranks = SOLO,
+) -> Windows:
+    """The recipe's windows of films; raises as `Windows`."""
+    train, data = recipe.train, recipe.data
+    return Windows(
+        films,
+        data.history,
+        data.image_size,
+        train.batch,
+        train.seed,
+        many=many,
+        noise=data.history_noise,
+        flip=data.flip,
+        drop_still=data.drop_still,
+        device=device,
+        channels_last=channels_last,
+        ranks=ranks,
+    )
 
 
 def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = OURS, ranks: Ranks = SOLO) -> Training:
@@ -133,20 +189,7 @@ def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = O
     shape = (data.channels, data.image_size, data.image_size)
     check_players(G, D, variant, prior, shape, trial_condition(recipe, asked), device, layout)
     if isinstance(store, Films):
-        windows = Windows(
-            store,
-            data.history,
-            data.image_size,
-            train.batch,
-            train.seed,
-            many=variant.many,
-            noise=data.history_noise,
-            flip=data.flip,
-            drop_still=data.drop_still,
-            device=device,
-            channels_last=channels_last,
-            ranks=ranks,
-        )
+        windows = windows_of(recipe, store, variant.many, device, channels_last, ranks)
         return seat(recipe, G, D, windows, device, ranks, windows.past)
     reals = Feed(
         store.pictures,

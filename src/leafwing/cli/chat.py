@@ -54,6 +54,12 @@ def chat(
 
     if count < 1:
         raise BadConfig(f"--count {count} cannot be: ask for at least 1 answer.")
+    if measure and (ask is not None or count != 1):
+        raise BadConfig(
+            "--measure asks the questions of the run's own data, 50 times each: leave --ask and --count out."
+        )
+    if json_output and not measure:
+        raise BadConfig("--json goes with --measure: answers are printed as they are, a line each.")
     if measure:
         found = api.measure_replies(run, seed=seed or 0, device=device)
         print(json.dumps([one.as_dict() for one in found], indent=2) if json_output else table(found))

@@ -127,6 +127,8 @@ def render(
         )
         raise BadConfig(f"{what}.")
     if world.removeprefix("world:") == "replies":
+        if count is not None or image_size is not None:
+            raise BadConfig("--count and --image-size are for pictures; every question of world:replies is written.")
         print(render_replies(out, seed))
         return
     count = count if count is not None else TRIPLES if stacked else 1000

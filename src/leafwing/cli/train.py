@@ -53,7 +53,8 @@ def train(
     device
         auto, cpu or cuda.
     dry_run
-        Print the resolved recipe, the networks' layers, and what memory and time it needs, then stop.
+        Print the resolved recipe, the networks' layers, and what memory and time it needs, then stop. Films and
+        questions are read, so that what a run would refuse is refused here.
     json_output
         With --dry-run: print JSON.
     resume
@@ -67,6 +68,7 @@ def train(
     plan = api.make_recipe(data, recipe, steps=steps, batch=batch, seed=seed, settings=settings or [])
     if dry_run:
         asked = plan.data.condition
+        api.try_source(plan)
         labelled = api.try_labels(plan) if asked else False
         found = api.estimate(plan, device=device)
         if json_output:

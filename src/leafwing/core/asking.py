@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from leafwing.core import randomness
 from leafwing.core.errors import BadConfig
+from leafwing.core.lexicon import cut, shorten
 from leafwing.core.vocabulary import Codes, Vocabulary
 
 ANY, EVERY = "any", "*"
@@ -54,12 +55,13 @@ def understand(vocabulary: Vocabulary, given: Sequence[str]) -> Question:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not name or not value:
             example = vocabulary.show(vocabulary.rows[0]).split(", ")[0]
-            raise BadConfig(f"--given {text!r} is not of the form attribute=value, e.g. --given {example}.")
+            raise BadConfig(f"--given {shorten(text)} is not of the form attribute=value, e.g. --given {example}.")
         place = vocabulary.place(name)
         if said.get(place) == value:
             continue
         if place in said:
-            raise BadConfig(f"--given contradicts itself: {name} cannot be both {said[place]} and {value}.")
+            both = " and ".join(cut(" ".join(text.split())) for text in (said[place], value))
+            raise BadConfig(f"--given contradicts itself: {name} cannot be both {both}.")
         said[place] = value
         attribute = vocabulary.attributes[place]
         if value == EVERY:
@@ -82,7 +84,7 @@ def understand(vocabulary: Vocabulary, given: Sequence[str]) -> Question:
 
 
 def never_seen(vocabulary: Vocabulary, question: Question) -> str | None:
-    """A sentence if no picture that was learned from has all classes asked for together; else None.
+    """A sentence if no picture that is known of the data has all classes asked for together; else None.
 
     It may be a contradiction (eyes=odd left_eye=red right_eye=red) or just rare: only who asks can tell.
     """
@@ -90,8 +92,11 @@ def never_seen(vocabulary: Vocabulary, question: Question) -> str | None:
         return None
     codes = {vocabulary.attributes[place]: code for place, code in question.wanted.items()}
     said = [f"{a.name}={a.show(code)}" for a, code in codes.items() if a.classes and not math.isnan(code)]
+    known, every = int(vocabulary.counts.sum()), vocabulary.pictures
+    whole = "the" if known == every else f"{known:,} of the"  # many different rows: only a sample of them is kept
+    pictures = f"{every:,} pictures" if every else "pictures"
     return (
-        f"None of the {vocabulary.counts.sum():,} pictures that this generator learned from has {' and '.join(said)}: "
+        f"None of {whole} {pictures} that this generator learned from has {' and '.join(said)}: "
         "if they contradict each other it cannot follow both; leave one out."
     )
 

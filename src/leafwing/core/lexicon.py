@@ -174,9 +174,14 @@ def plain(text: str) -> str:
     return TIGHT.sub(r"\1", text)
 
 
+def cut(word: str) -> str:
+    """A word, of a long one the beginning."""
+    return word if len(word) <= SHOWN else f"{word[:SHOWN]}…"
+
+
 def shorten(word: str) -> str:
-    """A word in quotes, a long one cut."""
-    return repr(word if len(word) <= SHOWN else f"{word[:SHOWN]}…")
+    """The same in quotes."""
+    return repr(cut(word))
 
 
 def scripts(word: str) -> set[str]:

@@ -16,6 +16,14 @@ import torch
 from numpy.random.bit_generator import ISeedSequence
 from numpy.typing import NDArray
 
+from leafwing.core.errors import BadConfig
+
+
+def check_seed(seed: int) -> None:
+    """Raises BadConfig: a seed below 0, which recipes refuse, too."""
+    if seed < 0:
+        raise BadConfig(f"--seed {seed} cannot be: it is a whole number from 0 on.")
+
 
 def key(seed: int, step: int, purpose: str, index: int = 0) -> int:
     """The 128-bit address of a stream, the same on every machine and in every process."""

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leafwing.core.errors import BadConfig, BadRun, did_you_mean
+from leafwing.core.lexicon import shorten
 
 Codes: TypeAlias = NDArray[np.float32]
 """[n, a]: the number of the class, or the value itself; NaN where it is not known or not asked for."""
@@ -56,19 +57,20 @@ class Attribute:
         Raises:
             BadConfig: no such class, with the nearest ones; or no number.
         """
+        asked = shorten(f"{self.name}={text}")
         if not self.classes:
             try:
                 value = float(text)
             except ValueError:
                 value = math.nan
             if not math.isfinite(value):
-                raise BadConfig(f"{self.name}={text} cannot be: {self.name} is a number, e.g. {self.mean:.3g}.")
+                raise BadConfig(f"{asked} cannot be: {self.name} is a number, e.g. {self.mean:.3g}.")
             return value
         plain = {name.casefold(): number for number, name in reversed(list(enumerate(self.classes)))}
         exact = {name: number for number, name in enumerate(self.classes)}
         code = exact.get(text, plain.get(text.casefold()))
         if code is None:
-            raise BadConfig(f"{self.name}={text} cannot be: no {self.name} is called {text!r}.{self._near(text)}")
+            raise BadConfig(f"{asked} cannot be: no {self.name} is called {shorten(text)}.{self._near(text)}")
         return float(code)
 
     def _near(self, text: str) -> str:
@@ -93,11 +95,13 @@ class Vocabulary:
         attributes: in the order of their blocks.
         rows: label rows of the data, [m, a]; all of them, or a sample where there are very many.
         counts: how many pictures have each row, [m].
+        pictures: how many the data has, of which ``counts`` may be but a sample; 0 where an older card does not say.
     """
 
     attributes: tuple[Attribute, ...]
     rows: Codes
     counts: NDArray[np.int64]
+    pictures: int = 0
 
     @property
     def size(self) -> int:
@@ -122,7 +126,7 @@ class Vocabulary:
             BadConfig: none, with the nearest names.
         """
         if name not in self.names:
-            raise BadConfig(f"This generator knows no {name!r}.{did_you_mean(name, self.names)}")
+            raise BadConfig(f"This generator knows no {shorten(name)}.{did_you_mean(name, self.names)}")
         return self.names.index(name)
 
     def encode(self, codes: Codes) -> NDArray[np.float32]:
@@ -149,7 +153,7 @@ class Vocabulary:
             for a in self.attributes
         ]
         rows = [[None if math.isnan(code) else code for code in row] for row in self.rows.tolist()]
-        return {"attributes": kinds, "rows": rows, "counts": self.counts.tolist()}
+        return {"attributes": kinds, "rows": rows, "counts": self.counts.tolist(), "pictures": self.pictures}
 
     @classmethod
     def from_dict(cls, saved: Any) -> Vocabulary:
@@ -163,11 +167,12 @@ class Vocabulary:
             rows = [[math.nan if code is None else float(code) for code in row] for row in saved["rows"]]
             table = np.array(rows, np.float32).reshape(-1, len(kinds))
             counts = np.array(saved["counts"], np.int64)
+            pictures = int(saved.get("pictures", 0))
             if not kinds or len(table) != len(counts) or not len(counts) or counts.min() < 1:
                 raise ValueError
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise BadRun("The generator's card is damaged: what can be asked of it cannot be read.") from None
-        return cls(tuple(kinds), table, counts)
+        return cls(tuple(kinds), table, counts, pictures)
 
 
 def stand_in(names: Sequence[str], size: int) -> Vocabulary:

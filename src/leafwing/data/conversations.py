@@ -21,13 +21,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from leafwing import worlds
 from leafwing.core.device import send
 from leafwing.core.errors import BadConfig, BadData
 from leafwing.core.lexicon import Lexicon, split
 from leafwing.core.published import replace_file
+from leafwing.core.randomness import check_seed
 from leafwing.core.ranks import SOLO, Ranks
 from leafwing.data.archives import BROKEN
-from leafwing.data.drawn import PREFIX, is_world
+from leafwing.data.drawn import MORE, PREFIX, is_world, must_be_one_of
 from leafwing.data.feed import Shuffle
 from leafwing.data.names import shown
 from leafwing.data.store import Store
@@ -153,14 +155,17 @@ def open_conversations(
     Raises:
         BadData: nothing there, not such a file, or nothing in it that fits.
     """
+    remarks: list[str] = []
     if is_world(source):
-        if source.removeprefix(PREFIX) != Replies.name:
+        if source.removeprefix(PREFIX) not in (*worlds.PICTURES, *MORE):
+            must_be_one_of(source, [Replies.name])
+        else:
             raise BadData(f"{source} draws pictures, not replies: give world:replies or a .jsonl file.")
         world = Replies()
         exchanges = tuple(Exchange(q.text, q.right, q.seen) for q in world.questions)
         texts = [world.pair(index) for index in range(count or DRAWN)]
     else:
-        exchanges = tuple(read_lines(Path(source).expanduser(), count, max_bad_share))
+        exchanges = tuple(read_lines(Path(source).expanduser(), count, max_bad_share, remarks))
         texts = [(some.question, reply) for some in exchanges if some.seen for reply in some.replies]
     lexicon = Lexicon.learn(texts, words, question, reply)
     fits = [pair for pair in texts if len(split(pair[0])) <= question and len(split(pair[1])) <= reply]
@@ -169,7 +174,6 @@ def open_conversations(
             f"{shown(source)} has {len(fits)} replies of at most {reply} words to questions of at most {question}: "
             "raise data.reply_words and data.question_words, or give more."
         )
-    remarks = []
     if len(fits) < len(texts):
         remarks.append(
             f"{len(texts) - len(fits):,} of {len(texts):,} replies are left out: they, or what they answer, have more "
@@ -179,8 +183,8 @@ def open_conversations(
     return Conversations(source, exchanges, lexicon, table, remarks)
 
 
-def read_lines(path: Path, count: int | None, max_bad_share: float) -> Iterator[Exchange]:
-    """The exchanges of a file, every tenth line's kept from training.
+def read_lines(path: Path, count: int | None, max_bad_share: float, remarks: list[str]) -> Iterator[Exchange]:
+    """The exchanges of a file, every tenth line's kept from training; ``remarks`` gets a sentence on what is left out.
 
     Raises:
         BadData: no such file, none of its lines, or too many of them can be read.
@@ -211,6 +215,11 @@ def read_lines(path: Path, count: int | None, max_bad_share: float) -> Iterator[
         raise BadData(
             f"{shown(path)} cannot be used: {len(bad):,} of {number:,} lines hold no question with replies{first}. "
             f"{LIKE}"
+        )
+    if bad:
+        remarks.append(
+            f"{len(bad):,} of {number:,} lines of {shown(path)} are left out, a dialogue from its fault on; first: "
+            f"{bad[0]}."
         )
 
 
@@ -263,6 +272,7 @@ def render_replies(out: Path, seed: int = 0) -> Path:
     Raises:
         BadConfig: not a new ``.jsonl`` file.
     """
+    check_seed(seed)
     if out.suffix != ".jsonl" or out.exists():
         raise BadConfig(f"--out {out} cannot be: name a new .jsonl file for the questions and replies.")
     out.parent.mkdir(parents=True, exist_ok=True)

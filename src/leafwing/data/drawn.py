@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from leafwing import worlds
 from leafwing.core.errors import BadData, did_you_mean
+from leafwing.core.lexicon import shorten
 from leafwing.data.pictures import Pixels
 
 PREFIX = "world:"
@@ -49,12 +50,32 @@ def find_world(source: str, seed: int) -> World:
     """Return the world that ``world:NAME`` names, seeded.
 
     Raises:
-        BadData: no such world.
+        BadData: no such world, or one without pictures.
     """
     name = source.removeprefix(PREFIX)
     if name in MORE:
         return MORE[name](seed)
-    if name not in worlds.PICTURES:
-        raise BadData(f"There is no world called {name!r}.{did_you_mean(name, [*worlds.PICTURES, *MORE])}")
+    if name == worlds.REPLIES:
+        some = ", ".join(f"{PREFIX}{other}" for other in worlds.PICTURES)
+        raise BadData(
+            f"{source} has no pictures, but questions and replies: train on it by --recipe chat-gan, or give {some}."
+        )
+    must_be_one_of(source, [*worlds.PICTURES, *MORE])
     world: World = worlds.build(name, seed)
     return world
+
+
+def must_be_one_of(source: str, names: Iterable[str]) -> None:
+    """Say that there is no such world, and which there are that would do.
+
+    Raises:
+        BadData: it is none of these.
+    """
+    name = source.removeprefix(PREFIX)
+    if name not in (known := list(names)):
+        raise BadData(f"There is no world called {shorten(name)}.{did_you_mean(name, known)}")
+
+
+def must_be_known(source: str) -> None:
+    """The same of every world that something can be trained on."""
+    must_be_one_of(source, [*worlds.PICTURES, *MORE, worlds.REPLIES])

@@ -32,6 +32,9 @@ KINDS = "a folder of frames (a subfolder an episode), an .npz with frames, a .gi
 class PlayedWorld(Protocol):
     """A world whose pictures are frames of episodes."""
 
+    name: str
+    version: int | str
+
     def film(self, index: int) -> Pixels:
         """The frames of episode `index`, uint8 [t, h, w, c]."""
         ...

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from leafwing import worlds
 from leafwing.core.errors import BadConfig, BadData
 from leafwing.data.build import PICTURES
 from leafwing.data.cache import building, cache_root, storing, write_synced
-from leafwing.data.drawn import find_world, is_world
+from leafwing.data.drawn import MORE, PREFIX, find_world, is_world, must_be_one_of
 from leafwing.data.film_doors import Episode, PlayedWorld, read_episodes, stamp
 from leafwing.data.names import shown
 from leafwing.data.pictures import Pixels, with_channels
@@ -119,9 +120,7 @@ def open_films(
         StorageFailed: the cache's disk is full or refuses.
     """
     if is_world(source):
-        world = find_world(str(source), world_seed)
-        if not isinstance(world, PlayedWorld):
-            raise BadData(f"{source} has no films: its pictures are drawn one by one. Try world:maze.")
+        world = find_played(str(source), world_seed)
         count, identity = count or DEFAULT_COUNT, f"{world.name}\0{world.version}\0{world_seed}"
         episodes: Iterator[Episode] = ((f"episode {n}", world.film(n)) for n in counting_up())
         name = world.name
@@ -141,6 +140,23 @@ def open_films(
             raise BadData(f"The store in '{final}' vanished while it was being opened: try again.")
         found.reused = False
     return found
+
+
+def find_played(source: str, seed: int) -> PlayedWorld:
+    """The world that ``world:NAME`` names, if it plays a game.
+
+    Raises:
+        BadData: no such world, or one without films.
+    """
+    name = source.removeprefix(PREFIX)
+    if name == worlds.REPLIES:
+        raise BadData(f"{source} has no films, but questions and replies. Try world:maze.")
+    if name not in worlds.PICTURES and name not in MORE:
+        must_be_one_of(source, worlds.FILMS)
+    world = find_world(source, seed)
+    if not isinstance(world, PlayedWorld):
+        raise BadData(f"{source} has no films: its pictures are drawn one by one. Try world:maze.")
+    return world
 
 
 def _reused(final: Path) -> Films | None:

@@ -82,7 +82,7 @@ def learn(columns: Mapping[str, Sequence[str]], source: str, open_: bool = False
         table = {word: float(code) for code, word in enumerate(kind.classes)}
         codes.append([math.nan if not word else table[word] if table else float(word) for word in words])
     every = np.array(codes, np.float32).T.copy()
-    return Labels(Vocabulary(tuple(kinds), *joint(every)), every, remarks)
+    return Labels(Vocabulary(tuple(kinds), *joint(every), pictures=len(every)), every, remarks)
 
 
 def number(name: str, known: Sequence[str], surely: bool = False) -> Attribute | None:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from leafwing.core import randomness
 from leafwing.core.errors import BadConfig, BadData
+from leafwing.core.randomness import check_seed
 from leafwing.data.names import shown
 from leafwing.data.pictures import Pixels
 
@@ -133,6 +134,7 @@ def render_stacked(
         BadConfig: an option that cannot be.
         BadData: the files cannot be read, or ``out`` exists.
     """
+    check_seed(seed)
     if count < 1:
         raise BadConfig(f"--count {count} cannot be: draw at least 1 picture.")
     if size < SIDE or size % 2:

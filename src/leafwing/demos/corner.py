@@ -203,8 +203,9 @@ def play(
     supervised_rounds = SUPERVISED_ROUNDS if supervised_rounds is None else supervised_rounds
     if not 0 < p_left < 1:
         raise BadConfig(f"--left {p_left} cannot be: there are two right answers for a share between 0 and 1.")
-    if rounds < 1 or seed < 0:
-        raise BadConfig(f"--steps {rounds} and --seed {seed} cannot be: at least 1 and 0.")
+    if rounds < 1:
+        raise BadConfig(f"--steps {rounds} cannot be: play at least 1 round.")
+    randomness.check_seed(seed)
     data = Data.draw(Corner(seed, p_left))
     randomness.seed_networks(seed, -1)
     plain, plain_time = timed(supervised, data, supervised_rounds, seed)

@@ -16,6 +16,9 @@ from leafwing.explain.words import folded, written
 from leafwing.recipe import Recipe
 from leafwing.zoo import shipped
 
+NOBODY = "Nobody judges: G has its answers told, and no D is trained."
+"""What is said of a D that is none."""
+
 
 @dataclass(frozen=True)
 class Explained:
@@ -55,7 +58,8 @@ def as_text(told: Explained) -> str:
     """For a terminal."""
     lines = [f"{told.name}: {told.title}", "", *folded(told.expect, "  "), ""]
     for who, terms, formulas in (("D", told.d_terms, told.d_formulas), ("G", told.g_terms, told.g_formulas)):
-        lines.append(f"{who} minimises {' + '.join(terms) or 'a choice of these, depending on the settings'}")
+        what = " + ".join(terms) or "a choice of these, depending on the settings"
+        lines.append(f"{who} minimises {what}" if formulas else NOBODY)
         for formula in formulas:
             lines += [f"  {formula.name}", *folded(formula.text, "    ")]
         lines.append("")

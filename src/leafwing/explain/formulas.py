@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import os
+import pkgutil
 import re
 import sys
 import textwrap
@@ -31,6 +32,8 @@ MACHINERY = {"analytic.py", "known.py", "piecewise.py", "score_and_slope", "inpu
 """Files and functions among the losses that compute gradients and hold no formula of a game."""
 BY_TERM = {"r1": penalties.zero_centred, "r2": penalties.zero_centred}
 """Penalties that may be computed another way than by the function that says what they are."""
+MODULES = [found.name for found in pkgutil.iter_modules(losses.__path__) if f"{found.name}.py" not in MACHINERY]
+"""Of the losses, as rules name them: ``adversarial.hinge_d``."""
 
 
 @dataclass(frozen=True)
@@ -64,29 +67,35 @@ def lines_of(function: Any) -> str:
 
 
 def formulas_of(recipe: Recipe) -> tuple[tuple[str, ...], tuple[Formula, ...], tuple[str, ...], tuple[Formula, ...]]:
-    """Terms and formulas of D, terms and formulas of G: as played, or else all that the rules' source names."""
+    """Terms and formulas of D, terms and formulas of G: as played, or else all that the rules' source names.
+
+    Of a D that is none, no terms and no formulas: what it minimises has no effect on anything.
+    """
     try:
-        return played(recipe)
+        d_terms, d_formulas, g_terms, g_formulas = played(recipe)
     except LeafwingError:
         raise
     except Exception:  # rules that ask more of D than the stand-in has
-        every = named_in_source(recipe)
-        return (), every, (), every
+        d_formulas = g_formulas = named_in_source(recipe)
+        d_terms = g_terms = ()
+    if getattr(REGISTRIES["discriminator"].get(recipe.discriminator.name), "absent", False):
+        d_terms, d_formulas = (), ()
+    return d_terms, d_formulas, g_terms, g_formulas
 
 
 def played(recipe: Recipe) -> tuple[tuple[str, ...], tuple[Formula, ...], tuple[str, ...], tuple[Formula, ...]]:
-    """Play the recipe's rules once, with the smallest D on 4 pictures, and listen which losses they call."""
+    """Play the recipe's rules once, with the smallest players on 4 pictures, and listen which losses they call."""
     stand_in = recipe.stand_in()
     vocabulary = stand_in if isinstance(stand_in, Vocabulary) else None
     rules: Variant = recipe.build_variant(vocabulary)
     rules.set_schedule(0)
-    pictures = torch.linspace(-1, 1, 4 * 4).reshape(4, 1, 2, 2)
-    z = recipe.build_prior().sample(4, stream(0, 0, "explain"))
-    asked = torch.eye(vocabulary.size)[[0, 1, 0, 1]] if vocabulary else None
+    n = 4 * rules.many
+    pictures = torch.linspace(-1, 1, n * 4).reshape(n, 1, 2, 2)
+    z = recipe.build_prior().sample(n, stream(0, 0, "explain"))
+    asked = torch.eye(vocabulary.size)[[0, 1] * (n // 2)] if vocabulary else pictures if recipe.data.history else None
     wrong = asked.flip(0) if asked is not None and rules.wants_wrong else None
-    D, real = StandIn(rules.d_outputs), Batch(pictures, asked, wrong)
-    fake = Batch(-pictures, asked, z=z, code=z.flip(0), rebuilt=pictures / 2)
-    G = StandInG(z.shape[1])
+    D, G, real = StandIn(rules.d_outputs), StandInG(z.shape[1]), Batch(pictures, asked, wrong)
+    fake = rules.fakes(G, z, real)
     with Listening(rules) as to_d:
         d_terms, _, _ = rules.d_terms(D, real, fake, 0)
     with Listening(rules) as to_g:
@@ -99,10 +108,11 @@ def named_in_source(recipe: Recipe) -> tuple[Formula, ...]:
     """Every function of `leafwing.losses` that the file of the rules names, whatever the settings choose."""
     source = inspect.getsource(inspect.getmodule(REGISTRIES["variant"].get(recipe.variant.name)))  # type: ignore[arg-type]
     found: dict[str, Formula] = {}
-    for module, name in re.findall(r"\b(adversarial|penalties)\.(\w+)", source):
-        function = getattr(importlib.import_module(f"leafwing.losses.{module}"), name, None)
-        if function is not None:
-            found[name] = Formula.of(name, function)
+    for module, name in re.findall(rf"\b({'|'.join(MODULES)})\.(\w+)", source):
+        named = getattr(importlib.import_module(f"leafwing.losses.{module}"), name, None)
+        function = BY_TERM.get(name.lower(), named)  # penalties.R1 says when; the penalty's own function says what
+        if inspect.isfunction(function):
+            found[function.__name__] = Formula.of(function.__name__, function)
     return tuple(found.values())
 
 
@@ -125,11 +135,11 @@ class StandIn(nn.Module):
 
 
 class StandInG(nn.Module):
-    """The smallest G with styles: z is its only style, and a picture is linear in it."""
+    """The smallest G with all that rules ask of one: z is its only style, and a picture is linear in it."""
 
     def __init__(self, z_dim: int) -> None:
         super().__init__()
-        self.layer = nn.Linear(z_dim or 1, 4)  # torch warns of empty weights
+        self.z_dim, self.layer = z_dim, nn.Linear(z_dim or 1, 4)  # torch warns of empty weights
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """[n, z] -> [n, 1, 2, 2]."""
@@ -141,8 +151,22 @@ class StandInG(nn.Module):
 
     def draw(self, styles: Tensor) -> Tensor:
         """[n, 1, z] -> [n, 1, 2, 2]."""
-        pictures: Tensor = self.layer(styles[:, 0])
+        z = styles[:, 0] if self.z_dim else styles.new_zeros(len(styles), 1)
+        pictures: Tensor = self.layer(z)
         return pictures.view(-1, 1, 2, 2)
+
+    def encode(self, pictures: Tensor, condition: Tensor | None = None) -> Tensor:
+        """[n, 1, 2, 2] -> [n, z]."""
+        return pictures.flatten(1) @ self.layer.weight
+
+    def told(self, reply: Tensor, question: Tensor | None = None) -> Tensor:
+        """[n, 1, 2, 2] -> [n, 1, 2, 2]."""
+        return self.layer.bias.view(1, 2, 2).expand(reply.shape)
+
+    def answers(self, z: Tensor, history: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+        """[a * n, z], [n, 1, 2, 2], [n, 1, 2, 2] -> [a * n, 1, 2, 2], [a * n]."""
+        drawn = self(z)
+        return drawn, drawn.flatten(1).sum(1)
 
 
 class Listening:
@@ -168,8 +192,8 @@ class Listening:
     def __exit__(self, *_: object) -> None:
         sys.setprofile(self.before)
 
-    def note(self, frame: FrameType, event: str, _: Any) -> None:
-        """Called by Python at each call and return."""
+    def note(self, frame: FrameType, event: str, value: Any) -> None:
+        """Called by Python at each call and return, with what is returned."""
         name, file = frame.f_code.co_name, frame.f_code.co_filename  # thousands of calls: nothing slow here
         method = name in self.own and frame.f_locals.get("self") is self.rules
         function = "<" not in name and "." not in frame.f_code.co_qualname
@@ -178,6 +202,8 @@ class Listening:
             return
         if event == "return":
             self.inside.pop()
+            if method and isinstance(value, dict) and not value:  # weighs 0 here: no term
+                self.heard.pop(name, None)
         elif method:
             self.heard.setdefault(name, getattr(self.rules, name))
             self.inside.append((name, True))

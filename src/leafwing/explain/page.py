@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from leafwing.explain import Explained, expectations, explain, value_of
+from leafwing.explain import NOBODY, Explained, expectations, explain, value_of
 from leafwing.explain.formulas import Formula
 from leafwing.explain.settings import Section
 from leafwing.recipe import REGISTRIES, Recipe, load_recipe
@@ -15,6 +15,8 @@ from leafwing.zoo import shipped
 
 GAME = ("variant", "prior", "augment", "train", "growth", "optimizer.generator", "optimizer.discriminator")
 """Sections whose settings make the game; of tables only what differs from the default is shown."""
+SOURCES = {"pictures": "FOLDER", "films": "FILMS", "replies": "mine.jsonl"}
+"""What one's own data is called, by what G makes."""
 HEAD = "<!-- made by `leafwing zoo pages`: change the docstrings, the recipe or its first lines instead -->"
 
 
@@ -63,13 +65,13 @@ def page(name: str, recipe: Recipe, pictures: Sequence[str] = ()) -> str:
     told = explain(name, recipe)
     lines = [HEAD, f"# {name}: {told.title}", "", expectations(name), ""]
     lines += [*pictures, ""] if pictures else []
-    lines += [f"    leafwing train FOLDER --recipe {name}", ""]
+    lines += [f"    leafwing train {SOURCES[recipe.data.kind]} --recipe {name}", ""]
     lines += ["## Idea", "", idea_of(recipe), ""]
     for who, terms, formulas in (("D", told.d_terms, told.d_formulas), ("G", told.g_terms, told.g_formulas)):
         lines += [
             f"## What {who} minimises",
             "",
-            " + ".join(f"`{t}`" for t in terms) or "It depends on the settings.",
+            " + ".join(f"`{t}`" for t in terms) or ("It depends on the settings." if formulas else NOBODY),
             "",
         ]
         for formula in formulas:

@@ -23,7 +23,7 @@ def plain(text: str) -> str:
     """LaTeX and code marks of a docstring as text; a paragraph a line, argument lists left out."""
     for macro, sign in SIGNS.items():
         text = text.replace(macro, sign)
-    text = re.sub(r"\\frac\{(.*?)\}\{(.*?)\}", r"\1/\2", text)
+    text = re.sub(r"\\frac\{(.*?)\}\{(.*?)\}|\\frac(\w)(\w)", r"\1\3/\2\4", text)
     text = re.sub(r"\n(Args|Returns|Shape|Raises):.*", "", text, flags=re.DOTALL)
     text = re.sub(r"``|[$]", "", text)
     return "\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip())

@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from leafwing.core import pictures, randomness
 from leafwing.core.errors import BadConfig, BadRun
+from leafwing.data.drawn import is_world
 from leafwing.data.feed import to_pictures
-from leafwing.data.films import Films, open_films
+from leafwing.data.films import find_played, open_films, standstill
 from leafwing.data.names import shown
+from leafwing.data.pictures import with_channels
 from leafwing.explore import places, sure
 from leafwing.explore.sample import device_of
 from leafwing.generator import Generator
@@ -163,9 +165,7 @@ def predict(
     history, channels = history_of(G), int(G.card["recipe"]["data"]["channels"])
     if min(steps, samples, tries) < 1:
         raise BadConfig(f"--steps {steps}, --samples {samples}, --tries {tries} cannot be: at least 1 of each.")
-    count = None if not source.startswith("world:") else 1 + 80 * (episode + 1)
-    films = open_films(source, channels=channels, count=count)
-    frames, first = one_episode(films, episode)
+    frames, first = one_episode(source, episode, channels)
     if len(frames) < history:
         raise BadConfig(
             f"{shown(source)}: episode {episode} has {len(frames)} frames, but {history} are given to this generator: "
@@ -184,9 +184,15 @@ def predict(
     return Futures(past, truth, pixels.reshape(samples, steps, *pixels.shape[1:]))
 
 
-def one_episode(films: Films, number: int) -> tuple[Frame, int]:
-    """The frames of an episode, and where play begins in it."""
-    if not 0 <= number < len(films.lengths):
+def one_episode(source: str, number: int, channels: int) -> tuple[Frame, int]:
+    """The frames of an episode, and where play begins in it; of a world, which has any number, that one is drawn."""
+    if number < 0:
+        raise BadConfig(f"--episode {number} cannot be: episodes are counted from 0.")
+    if is_world(source):
+        frames = find_played(source, 0).film(number)
+        return with_channels(frames, channels), standstill(frames)
+    films = open_films(source, channels=channels)
+    if number >= len(films.lengths):
         raise BadConfig(f"--episode {number} cannot be: there are {len(films.lengths)}, counted from 0.")
     start = sum(films.lengths[:number])
     return np.asarray(films.pictures[start : start + films.lengths[number]]), films.still[number]

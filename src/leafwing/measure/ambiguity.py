@@ -170,8 +170,12 @@ def read_pairs(path: Path, inputs: str = "inputs", outputs: str = "outputs") -> 
     except FileNotFoundError:
         raise BadData(f"{path} does not exist: give an .npz file with two arrays, inputs and outputs.") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        reason = " ".join(str(error).split())[:150]
-        raise BadData(f"{path} cannot be read as an .npz file of numbers ({reason}).") from None
+        reason = (
+            "" if "pickle" in str(error) else f" ({' '.join(str(error).split())[:150]})"
+        )  # numpy's advice is unsafe
+        raise BadData(
+            f"{path} cannot be read as an .npz file of numbers{reason}: save two arrays by np.savez."
+        ) from None
 
 
 def some_pairs(inputs: NDArray[Any], outputs: NDArray[Any], seed: int) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -53,13 +53,15 @@ class Visits:
     Attributes:
         states: visited at least ``least`` times, the most open first, then the most visited.
         moments: in all.
-        bits: mean entropy over all moments in such states.
-        open_share: share of these moments whose state is open.
+        counted: of these, moments in such states; the next two are of them alone.
+        bits: mean entropy.
+        open_share: share of them whose state is open.
         least: visits below which nothing is said of a state.
     """
 
     states: list[Visited]
     moments: int
+    counted: int
     bits: float
     open_share: float
     least: int
@@ -71,8 +73,8 @@ class Visits:
     def text(self, rows: int = 12) -> str:
         """A sentence and the most open states."""
         lines = [
-            f"{self.moments:,} moments; in {self.open_share:.0%} of them the state left the next heading open, "
-            f"{self.bits:.2f} bits on average."
+            f"{self.counted:,} of {self.moments:,} moments are in states visited at least {self.least} times; "
+            f"in {self.open_share:.0%} of these the state left the next heading open, {self.bits:.2f} bits on average."
         ]
         for one in self.states[:rows]:
             went = ", ".join(f"{name} {count}" for name, count in one.went.items())
@@ -98,6 +100,7 @@ def visits(pairs: Iterable[tuple[Hashable, Hashable]], least: int = 20) -> Visit
     return Visits(
         rows,
         sum(went.total() for went in followed.values()),
+        moments,
         sum(row.bits * row.visits for row in rows) / moments,
         sum(row.visits for row in rows if row.bits > OPEN) / moments,
         least,

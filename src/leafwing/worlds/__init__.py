@@ -11,6 +11,10 @@ PICTURES = {
     "maze": "leafwing.worlds.maze:Maze",
 }
 """The worlds of pictures: name -> ``module:Class``, imported when asked for. The class is called with the seed."""
+FILMS = ("maze",)
+"""Those whose pictures are the frames of films."""
+REPLIES = "replies"
+"""The world of questions and replies, which has no pictures."""
 
 
 def build(name: str, seed: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import sys
 from collections.abc import Callable, Iterator
@@ -16,8 +17,11 @@ from leafwing.core.errors import BadConfig
 from leafwing.worlds import maze
 from leafwing.worlds.maze import Frame, State
 
-KEYS = {"w": 0, "d": 1, "s": 2, "a": 3, "A": 0, "C": 1, "B": 2, "D": 3}
-"""Key -> heading: letters, and the last letter of what an arrow key sends."""
+KEYS = {"w": 0, "d": 1, "s": 2, "a": 3, "up": 0, "right": 1, "down": 2, "left": 3}
+"""Key -> heading."""
+ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left"}
+"""The last letter of what an arrow key sends, after an escape."""
+SENT = re.compile(r"\x1b[\[O]([A-D])|(.)", re.DOTALL)
 QUIT = "q"
 
 
@@ -31,6 +35,12 @@ def steer(state: State, wanted: int) -> int:
         return wanted
     ways = maze.turns(state)
     return state.heading if state.heading in ways else next(iter(ways))
+
+
+def last_key(sent: str) -> str:
+    """The last key of what a terminal sent: a letter, ``up``, ``down``, ``left`` or ``right``; "" for none."""
+    arrow, letter = (SENT.findall(sent) or [("", "")])[-1]
+    return ARROWS[arrow] if arrow else letter
 
 
 def play(keys: Iterator[str], show: Callable[[Frame], None], seed: int = 0, most: int = 5000) -> list[Frame]:
@@ -49,7 +59,7 @@ def play(keys: Iterator[str], show: Callable[[Frame], None], seed: int = 0, most
     wanted, frames = state.heading, [maze.draw(state)]
     show(frames[0])
     with suppress(KeyboardInterrupt):  # what was played is kept
-        for key in keys:
+        for key in map(str.lower, keys):
             if key == QUIT or not state.dots or len(frames) >= most:
                 break
             wanted = KEYS.get(key, wanted)
@@ -124,5 +134,5 @@ def pressed(descriptor: int, wait: float) -> Iterator[str]:
         until, key = time.monotonic() + wait, ""
         while (left := until - time.monotonic()) > 0:
             if select.select([descriptor], [], [], left)[0]:
-                key = os.read(descriptor, 16).decode("ascii", "ignore")[-1:]
+                key = last_key(os.read(descriptor, 1024).decode("ascii", "ignore"))
         yield key

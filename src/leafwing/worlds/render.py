@@ -11,7 +11,11 @@ import numpy as np
 from PIL import Image
 
 from leafwing.core.errors import BadConfig, BadData
-from leafwing.worlds import PICTURES, build
+from leafwing.core.randomness import check_seed
+from leafwing.worlds import FILMS, PICTURES, REPLIES, build
+
+FILES = {".zip", ".tar", ".gz", ".tgz", ".npz", ".npy", ".png", ".jpg", ".jpeg", ".gif", ".mp4", ".jsonl", ".csv"}
+"""Endings by which a file is meant, not a folder."""
 
 
 def render_folder(
@@ -38,10 +42,15 @@ def render_folder(
     name = world.removeprefix("world:")
     if name not in PICTURES:
         raise BadConfig(
-            f"There is no world {name!r} that can be drawn; there is: {', '.join(PICTURES)}, stacked-mnist."
+            f"There is no world {name!r} that can be drawn; there is: {', '.join(PICTURES)}, stacked-mnist, {REPLIES}."
         )
+    check_seed(seed)
     if count < 1:
         raise BadConfig(f"--count {count} cannot be: draw at least 1 picture.")
+    as_file = out.suffix.lower() == ".npz" and name in FILMS
+    if out.suffix.lower() in FILES and not as_file:
+        kinds = "a folder or an .npz file" if name in FILMS else "a folder"
+        raise BadConfig(f"--out {out} cannot be: the world {name} is drawn into {kinds}.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadData(f"{out} is not empty: choose another --out.")
     drawn = build(name, seed)
@@ -49,7 +58,7 @@ def render_folder(
     size = size or (drawn.min_size if hasattr(drawn, "film") else 64)
     if size < drawn.min_size:
         raise BadConfig(f"--image-size {size} cannot be: the world {name} starts at {drawn.min_size} pixels.")
-    if out.suffix.lower() == ".npz" and hasattr(drawn, "film"):
+    if as_file:
         return render_films(drawn, out, count, size)
     out.mkdir(parents=True, exist_ok=True)
     with (out / "labels.csv").open("w", newline="", encoding="utf-8") as file:
