@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -254,6 +255,37 @@ def test_every_recipe_explains_itself(recipe):
     assert max(map(len, text.splitlines())) <= 120
     assert "$" not in text
     assert "\\" not in text
+
+
+@pytest.mark.parametrize("recipe", sorted(shipped()))
+def test_every_network_of_a_recipe_has_a_source_and_no_text_breaks_off(recipe):
+    told = explain(recipe, load_recipe(recipe))
+    for section in told.sections:
+        if section.name in ("generator", "discriminator") and section.part != "none":
+            assert re.search(r"arXiv:\d{4}\.\d{4,5}", section.source), f"{section.part} comes from somewhere"
+    formulas = told.d_formulas + told.g_formulas
+    texts = [told.idea, told.expect, *(formula.text for formula in formulas)]
+    texts += [text for section in told.sections for text in (section.about, section.source, section.published)]
+    texts += [setting.text for section in told.sections for setting in section.settings]
+    assert not [text for text in texts if text.rstrip().endswith((":", ","))], "something should follow"
+
+
+def test_ideas_are_of_the_recipe_not_only_of_rules_that_several_share():
+    """Two of R3GAN and two of the film GAN are one idea at two sizes; all others say what is theirs."""
+    told = {recipe: explain(recipe, load_recipe(recipe)) for recipe in shipped()}
+    assert all("Source" in one.idea for one in told.values())
+    assert all("Idea:" not in one.expect for one in told.values())
+    same = [set(pair) for pair in combinations(told, 2) if told[pair[0]].idea == told[pair[1]].idea]
+    assert same == [{"r3gan", "r3gan-ffhq64"}, {"video-gan", "video-gan-maze"}]
+
+
+def test_the_published_networks_of_a_file_are_listed(tmp_path):
+    """SNGAN's four, of which no row and no rule is lost on the way to terminal and page."""
+    text = as_text(explain("sngan", load_recipe("sngan")))
+    (page,) = pages(tmp_path, ["sngan"])
+    for shown in (text, page.read_text("utf-8")):
+        assert shown.count("The published networks, by these settings:") == 1
+        assert "128        the defaults             the defaults                                   32,150,787" in shown
 
 
 def heard(recipe: str, *settings: str) -> tuple[list[str], list[str]]:

@@ -1,6 +1,6 @@
 """The next frame from this one: a small U-Net that also sees z, and a discriminator that sees question and answer.
 
-Source of the form: U-Net, Ronneberger et al. 2015 (arXiv:1505.04597); D sees condition and picture joined as in
+Source: U-Net, Ronneberger et al. 2015 (arXiv:1505.04597); D sees condition and picture joined as in
 pix2pix, Isola et al. 2017 (arXiv:1611.07004), Eq. 1. z enters where the maps are smallest, as planes beside them.
 """
 

@@ -1,9 +1,11 @@
 """A light generator and discriminator for pictures, tuned to learn fast and without checkerboards.
 
-G enlarges by repeating pixels and then convolves, which spreads no uneven overlap over the picture (Odena et al.
-2016, "Deconvolution and checkerboard artifacts"). D halves the side by 4x4 convolutions of stride 2, has no
-normalisation (so that R1 is per picture) and ends with the minibatch standard deviation of ProGAN (Karras et al. 2018,
-arXiv:1710.10196, Sec. 3), by which it sees a lack of variety.
+G enlarges by repeating pixels and then convolves, which spreads no uneven overlap over the picture. D halves the side
+by 4x4 convolutions of stride 2, has no normalisation (so that R1 is per picture) and ends with a minibatch standard
+deviation, by which it sees a lack of variety.
+
+Source: of no one paper. Enlarging: Odena et al. 2016, "Deconvolution and checkerboard artifacts"; D's halving: DCGAN,
+Radford et al. 2016, arXiv:1511.06434; its end: ProGAN, Karras et al. 2018, arXiv:1710.10196, Sec. 3.
 
 Shape legend: n batch, z latent length, k condition length, c channels of the picture, s its side.
 """

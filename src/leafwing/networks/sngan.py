@@ -2,7 +2,9 @@
 
 Source: Miyato et al. 2018, arXiv:1802.05957, Appendix B; conditional form Miyato & Koyama 2018, arXiv:1802.05637;
 SAGAN: Zhang et al. 2019, arXiv:1805.08318. Layer by layer the authors' programs (pfnet-research/sngan_projection, MIT;
-brain-research/self-attention-gan, Apache). The published networks, by these settings:
+brain-research/self-attention-gan, Apache).
+
+The published networks, by these settings:
 
 =========  =======================  =============================================  ======================
 picture    settings of G            settings of D                                  parameters of G, of D

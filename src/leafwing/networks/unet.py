@@ -1,6 +1,6 @@
 """The next frame of a film from the last ones: a U-Net that meets z at every level, and a D that sees past and frame.
 
-Source of the form: U-Net, Ronneberger et al. 2015 (arXiv:1505.04597); z at several levels as in StyleGAN's modulation,
+Source: U-Net, Ronneberger et al. 2015 (arXiv:1505.04597); z at several levels as in StyleGAN's modulation,
 Karras et al. 2019 (arXiv:1812.04948), or added, as in the code of Mathieu et al. 2015 (arXiv:1511.05440); D sees
 condition and picture joined as in pix2pix, Isola et al. 2017 (arXiv:1611.07004), Eq. 1, and judges every part of it.
 
