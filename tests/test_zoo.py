@@ -330,6 +330,10 @@ def test_a_recipe_as_a_file(tmp_path, capsys):
     told = json.loads(out_of(capsys, "show", "faces", "--json"))
     assert told["papers"] == []
     assert told["g_formulas"][0]["name"] == "nonsaturating_g"
+    assert run(["zoo", "show", "faces", "--json", "--toml"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "give --toml or --json, not both" in shown.err
 
 
 RULES = """

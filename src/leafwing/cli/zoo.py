@@ -89,8 +89,11 @@ def show(name: str, /, *, toml: Annotated[bool, Parameter(negative=())] = False,
     """
     import os
 
+    from leafwing.core.errors import BadConfig
     from leafwing.zoo import names, shipped
 
+    if toml and json_output:
+        raise BadConfig("zoo show prints a recipe as TOML or as JSON: give --toml or --json, not both.")
     known = names.find(name)
     recipe = names.recipe_called(name)
     is_file = name.endswith(".toml") or os.path.isfile(name)
