@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -277,7 +278,7 @@ def test_any_side_that_doubling_makes(size, channels):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (["data.image_size=50"], ["50 cannot be made by doubling", "48"]),
+        (["data.image_size=50"], ["gives 50 pixels", "set data.image_size to 32 or 64."]),
         (["discriminator.until=5"], ["discriminator.until = 5", "64 pixels", "data.image_size to 40 or 80"]),
         (["data.image_size=48"], ["discriminator.until", "data.image_size to 32 or 64", "discriminator.until to 6"]),
         (["discriminator.until=64"], ["discriminator.until = 64"]),
@@ -290,6 +291,26 @@ def test_what_cannot_be_is_one_sentence(settings, words):
     with pytest.raises(BadConfig) as caught:
         load_recipe("sngan", settings)
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+@pytest.mark.parametrize("recipe", ["sngan", "biggan"])
+@pytest.mark.parametrize("side", [20, 48, 50])
+@pytest.mark.parametrize("until", [None, 2, 5, 9])
+def test_what_a_refusal_tells_to_set_can_be_built(recipe, side, until):
+    """Each side that is named, and each other value, by itself."""
+    wrong = [f"data.image_size={side}", *([f"discriminator.until={until}"] if until else [])]
+    try:
+        load_recipe(recipe, wrong)
+    except BadConfig as error:
+        told = str(error)
+    else:
+        return
+    sides = " ".join(re.findall(r"image_size to (\d+(?: or \d+)?)", told) + re.findall(r"that can: ([\d, ]+)", told))
+    ways = [f"data.image_size={found}" for found in re.findall(r"\d+", sides)]
+    ways += [f"discriminator.until={found}" for found in re.findall(r"until to (\d+)", told)]
+    assert ways, told
+    for settings in [ways] if "set both" in told else [[way] for way in ways]:
+        load_recipe(recipe, [*wrong, *settings])
 
 
 # ------------------------------------------------------------------------------------------------ labels

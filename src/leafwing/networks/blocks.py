@@ -23,15 +23,17 @@ def doublings(image_size: int) -> tuple[int, int]:
     """
     fits = [(start, times) for start in (4, 5, 6, 7, 3) for times in range(1, 9) if start << times == image_size]
     if not fits:
-        sides = sorted(
-            {start << times for start in (3, 4, 5, 6, 7) for times in range(1, 9) if start << times >= LEAST}
-        )
-        near = sorted(sides, key=lambda side: abs(side - image_size))[:3]
+        near = sorted(sides(), key=lambda side: abs(side - image_size))[:3]
         raise ValueError(
             f"data.image_size = {image_size} cannot be made by doubling a side of 3 to 7; "
             f"the nearest that can: {', '.join(map(str, sorted(near)))}"
         )
     return fits[0]
+
+
+def sides() -> list[int]:
+    """All sides of pictures that doubling can make, the smallest first."""
+    return sorted({start << times for start in (3, 4, 5, 6, 7) for times in range(1, 9) if start << times >= LEAST})
 
 
 class WithCondition(nn.Module):

@@ -32,7 +32,7 @@ from torch.nn import functional as F
 from leafwing.fusion import Way
 from leafwing.networks import discriminators, generators
 from leafwing.networks.attention import SelfAttention
-from leafwing.networks.blocks import Projection, WithCondition, doublings, refuse_unseen
+from leafwing.networks.blocks import Projection, WithCondition, doublings, refuse_unseen, sides
 from leafwing.networks.conditional_norm import Chain, batch_norm
 from leafwing.networks.residual import Down, Up
 from leafwing.networks.spectral_norm import SpectralConv2d, SpectralLinear
@@ -187,9 +187,16 @@ def halvings(image_size: int, until: int | None) -> int:
         return doublings(image_size)[1]
     times = next((i for i in range(1, 10) if until << i == image_size), None)
     if times is None:
-        near = sorted((until << i for i in range(1, 10)), key=lambda side: abs(side - image_size))[:2]
+        near = sorted((side for side in sides() if until in halved(side)), key=lambda side: abs(side - image_size))[:2]
+        ways = [f"data.image_size to {' or '.join(map(str, sorted(near)))}"] if near else []
+        ways += [f"discriminator.until to {doublings(image_size)[0]}"] if image_size in sides() else []
         raise ValueError(
             f"discriminator.until = {until} cannot be: no doubling of it gives {image_size} pixels; "
-            f"set data.image_size to {min(near)} or {max(near)}, or discriminator.until to {doublings(image_size)[0]}"
+            f"set {', or '.join(ways) or 'both otherwise, e.g. data.image_size to 64 and discriminator.until to 4'}"
         )
     return times
+
+
+def halved(side: int) -> list[int]:
+    """What a side can be halved to, once or more: ``48`` -> ``[24, 12, 6, 3]``."""
+    return [side >> i for i in range(1, 10) if side % (1 << i) == 0]
