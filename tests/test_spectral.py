@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import math
 import re
 from pathlib import Path
 from types import ModuleType
@@ -396,6 +397,24 @@ def test_recipes_carry_the_papers_numbers(name):
         for key in path.split("."):
             found = found[key]
         assert found == value, path
+
+
+@pytest.mark.parametrize("player", [SNGANGenerator, SNGANDiscriminator])
+def test_first_weights_are_glorot_s_and_louder_in_the_branches(player):
+    """As the authors': Glorot & Bengio 2010, Eq. 16, sqrt 2 times as large in the two convolutions of a block."""
+    torch.manual_seed(0)
+    net = player(image_size=32, width=24, most=48, **({"z_dim": 12} if player is SNGANGenerator else {}))
+    kinds = {True: 0, False: 0}
+    for name, layer in net.named_modules():
+        if not isinstance(layer, nn.Conv2d | nn.Linear):
+            continue
+        branch = name.endswith(("conv1", "conv2"))
+        kinds[branch] += 1
+        fan = (layer.weight.shape[0] + layer.weight.shape[1]) * layer.weight[0, 0].numel()
+        bound = math.sqrt(6 / fan) * (math.sqrt(2) if branch else 1)
+        assert 0.9 * bound < float(layer.weight.detach().abs().max()) <= bound * 1.0001, name
+        assert layer.bias is None or not layer.bias.detach().any()
+    assert all(count >= 2 for count in kinds.values())
 
 
 def test_a_learning_rate_falls_along_a_line():
