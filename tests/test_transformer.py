@@ -98,7 +98,7 @@ def test_every_pixel_reaches_the_verdict():
 
 @pytest.mark.parametrize("build", [Recipe.build_generator, Recipe.build_discriminator])
 def test_first_weights_are_glorot_s(build):
-    """Glorot & Bengio 2010, Eq. 16: within +-sqrt(6 / (fan in + fan out)), all of it used; biases 0; G paints softly."""
+    """Glorot & Bengio 2010, Eq. 16: within +-sqrt(6 / (fan in + fan out)), and all of it; biases 0; G paints softly."""
     torch.manual_seed(0)
     net = build(load_recipe("transgan", check=False))
     layers = {name: layer for name, layer in net.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)}
