@@ -35,10 +35,10 @@ from torch import Tensor, nn
 
 from leafwing.networks import discriminators, generators
 from leafwing.networks.attention import SelfAttention
-from leafwing.networks.blocks import WithCondition, doublings
+from leafwing.networks.blocks import Width, WithCondition, doublings
 from leafwing.networks.conditional_norm import Chain, ConditionalBatchNorm2d
 from leafwing.networks.residual import Up
-from leafwing.networks.sngan import SNGANDiscriminator, Width, place_of
+from leafwing.networks.sngan import SNGANDiscriminator, place_of
 from leafwing.networks.spectral_norm import SpectralConv2d, SpectralLinear
 
 

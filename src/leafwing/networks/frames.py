@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from leafwing.networks.blocks import logits_of
+
 
 def block(w_in: int, w_out: int, stride: int = 1) -> nn.Sequential:
     """A 3x3 convolution and a leaky ReLU."""
@@ -77,4 +79,4 @@ class FramePair(nn.Module):
     def forward(self, answer: Tensor, frame: Tensor) -> Tensor:
         """Verdicts; the first is the logit, higher = more real."""
         verdicts: Tensor = self.body(torch.cat([answer, frame], 1))
-        return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts
+        return logits_of(verdicts)

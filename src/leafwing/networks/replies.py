@@ -15,21 +15,18 @@ Shape legend: n batch, l words of a reply, q words of a question, v words known,
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from leafwing.core.lexicon import Lexicon
 from leafwing.networks import discriminators, generators
+from leafwing.networks.blocks import Width
 
 STD = 0.02
 """Of the weights that score words: at first all words are nearly alike."""
 BEYOND = -9.0
 """Where a question has no word, below anything that tanh gives."""
-Width = Annotated[int, Field(ge=1, le=4096)]
 
 
 class Reader(nn.Module):

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,13 +27,13 @@ from leafwing.networks.blocks import (
     Join,
     MinibatchSpread,
     Projection,
+    SmallMapDiscriminator,
+    Width,
     WithCondition,
     doublings,
     refuse_unseen,
 )
 from leafwing.networks.conditional_norm import Chain, batch_norm
-
-Width = Annotated[int, Field(ge=1, le=4096)]
 
 
 def ladder(width: int, times: int, most: int) -> list[int]:
@@ -122,7 +121,7 @@ class ResizeGenerator(nn.Module):
 
 
 @discriminators.register("resize")
-class ResizeDiscriminator(nn.Module):
+class ResizeDiscriminator(SmallMapDiscriminator):
     """Halve the side until a small square is left, look at the batch's variety, then give the logit.
 
     Args:
@@ -164,13 +163,3 @@ class ResizeDiscriminator(nn.Module):
         )
         self.ask = Projection(last, condition_dim) if condition_dim and asks == "projection" else None
         self.join = Join(last, condition_dim) if condition_dim and asks == "concatenate" else None
-
-    def forward(self, pictures: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Logits for pictures, given the condition if the network was built for one."""
-        features = self.body(pictures)
-        if self.join is not None:
-            features = self.join(features, condition)
-        verdicts: Tensor = self.head(features).flatten(1)  # [n, outputs]
-        if self.ask is not None:
-            verdicts = verdicts + self.ask(features, condition)[:, None]
-        return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts

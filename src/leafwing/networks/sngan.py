@@ -32,12 +32,10 @@ from torch.nn import functional as F
 from leafwing.fusion import Way
 from leafwing.networks import discriminators, generators
 from leafwing.networks.attention import SelfAttention
-from leafwing.networks.blocks import Projection, WithCondition, doublings, refuse_unseen, sides
+from leafwing.networks.blocks import Projection, Width, WithCondition, doublings, logits_of, refuse_unseen, sides
 from leafwing.networks.conditional_norm import Chain, batch_norm
 from leafwing.networks.residual import Down, Up
 from leafwing.networks.spectral_norm import SpectralConv2d, SpectralLinear
-
-Width = Annotated[int, Field(ge=1, le=8192)]
 
 
 def initialise(net: nn.Module) -> None:
@@ -174,7 +172,7 @@ class SNGANDiscriminator(nn.Module):
         verdicts: Tensor = self.head(features)
         if self.ask is not None:
             verdicts = verdicts + self.ask(features, condition)[:, None]
-        return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts
+        return logits_of(verdicts)
 
 
 def halvings(image_size: int, until: int | None) -> int:

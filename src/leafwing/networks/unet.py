@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from leafwing.core.errors import BadNetwork
 from leafwing.networks import discriminators, generators
+from leafwing.networks.blocks import logits_of
 from leafwing.networks.pixels import log_likelihood, mixed, one_each, painted, palette_of, places
 
 Way = Literal["concatenate", "add", "modulate"]
@@ -278,4 +279,4 @@ class FrameJudge(nn.Module):
             )
         evidence = self.body(F.pixel_unshuffle(torch.cat([history, frame], 1), self.fold))
         verdicts: Tensor = evidence.sum((2, 3))
-        return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts
+        return logits_of(verdicts)
