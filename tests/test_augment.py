@@ -238,14 +238,41 @@ def test_every_drawn_number_is_invertible_in_distribution(p, kind, spread, waves
         assert abs(float(phi.imag)) < 0.01
 
 
-def test_a_luma_flip_and_whole_pixel_moves_are_invertible_in_distribution():
-    """A flip: eigenvalue 1 - p. Moves on a ring of 16: no frequency is wiped out at p = 0.8."""
+def test_a_luma_flip_is_invertible_in_distribution():
+    """Its eigenvalues are 1 and 1 - p."""
     flips = ADA(("colour",), p=0.8)
     marks = torch.stack([(flips.some(torch.zeros(20_000, 1, 1, 1)) & (torch.rand(20_000, 1, 1, 1) < 0.5)).float()])
     assert float(1 - 2 * marks.mean()) == pytest.approx(1 - 0.8, abs=0.02)
-    offsets = torch.round((torch.rand(100_000) * 0.25 - 0.125) * 16) * (torch.rand(100_000) < 0.8)
-    for wave in range(1, 9):
-        assert float(torch.cos(2 * math.pi * wave * offsets / 16).mean()) > 0.02
+
+
+def whole_pixel_moves(p: float, n: int, monkeypatch: pytest.MonkeyPatch) -> tuple[torch.Tensor, torch.Tensor]:
+    """How far each of n pictures of 16x16 went down and right, of those that `ADA` did not leave alone."""
+    seen: list[torch.Tensor] = []
+
+    def move(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor, reflect: bool) -> torch.Tensor:
+        seen.extend((down, right))
+        return torch.ones_like(x)
+
+    monkeypatch.setattr("leafwing.augment.ada.moved", move)
+    torch.manual_seed(5)
+    touched = ADA(("blit",), p=p)(torch.zeros(n, 1, 16, 16))[:, 0, 0, 0]
+    return seen[0] * touched, seen[1] * touched
+
+
+@pytest.mark.parametrize("p", [0.3, 0.8])
+def test_whole_pixel_moves_are_invertible_in_distribution(p, monkeypatch):
+    """On a ring of 16, moves of 0, +-1 (a quarter each) and +-2 (an eighth): 1 - p + p c (1 + c) / 2, c = cos(w).
+
+    No frequency is wiped out, the lowest of them is 1 - p - p / 8; at p = 1 some would be.
+    """
+    for offsets in whole_pixel_moves(p, 20_000, monkeypatch):
+        for wave in range(1, 9):
+            c = math.cos(2 * math.pi * wave / 16)
+            kept = float(torch.cos(2 * math.pi * wave * offsets / 16).mean())
+            assert kept == pytest.approx(1 - p + p * c * (1 + c) / 2, abs=0.02)
+            assert kept > 0.05
+    leaking, _ = whole_pixel_moves(1.0, 20_000, monkeypatch)
+    assert min(float(torch.cos(2 * math.pi * wave * leaking / 16).mean()) for wave in range(1, 9)) < 0
 
 
 # ---- ADA's ranges: Karras et al. 2020, Appendix B ----

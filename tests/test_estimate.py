@@ -141,6 +141,25 @@ def test_dry_run_refuses_data_without_the_labels_that_a_run_would_ask_for(recipe
     assert "no label called 'hare'. Did you mean 'hair'?" in capsys.readouterr().err
 
 
+def test_dry_run_refuses_players_that_the_labels_do_not_fit_as_the_run_does(tmp_path, capsys):
+    """12 hair colours, to be added to a z of another length."""
+    settings = [*TINY["cgan"], SMALL[0], "data.condition=hair", "data.count=64", "generator.meet=add"]
+    line = ["train", "world:faces", "--recipe", "cgan", "--out", str(tmp_path / "run"), "--set", *settings]
+    said = []
+    for command in (line, [*line, "--dry-run"]):
+        assert run(command) == 2
+        said.append(capsys.readouterr().err.strip().splitlines()[-1])
+    assert said[0] == said[1]
+    assert "Adding needs x and z of equal length" in said[0]
+
+
+def test_dry_run_lets_players_pass_that_the_labels_fit():
+    recipe = api.make_recipe(
+        "world:faces", "cgan", settings=["generator.meet=add", "data.condition=hair", "prior.dim=12"]
+    )
+    assert api.try_labels(recipe)
+
+
 def test_dry_run_asks_worlds_and_folders_for_their_labels(tmp_path):
     assert not api.try_labels(api.make_recipe(tmp_path / "later", "cgan"))
     assert api.try_labels(api.make_recipe("world:faces", "cgan"))

@@ -12,10 +12,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor, nn
 
+import leafwing
 from leafwing.acceptance import accept, raise_if_broken
 from leafwing.cli.main import run
-from leafwing.core.errors import BadConfig
+from leafwing.core.errors import BadConfig, BadNetwork
 from leafwing.core.registry import Registry
 from leafwing.recipe import load_recipe
 from leafwing.variants import variants
@@ -161,3 +164,53 @@ def test_a_class_that_is_no_variant_is_said(tutorial):
     (tutorial / "other.py").write_text("class NotAVariant:\n    pass\n", encoding="utf-8")
     with pytest.raises(BadConfig, match="'.*other.py:NotAVariant' cannot be: it is no leafwing.game.Variant"):
         load_recipe("dcgan", ["variant.name=other.py:NotAVariant"])
+
+
+class Lazy(nn.Module):
+    """A D, or from z a G, whose sizes torch finds out itself; ``idle`` is never used."""
+
+    def __init__(self, outputs: int = 1, idle: bool = False) -> None:
+        super().__init__()
+        self.outputs = outputs
+        self.body = nn.Sequential(
+            nn.Flatten(), nn.LazyLinear(8), nn.LazyBatchNorm1d(), nn.ReLU(), nn.LazyLinear(outputs)
+        )
+        if idle:
+            self.idle = nn.LazyLinear(3)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        out = self.body(x)
+        return out.squeeze(1) if self.outputs == 1 else out.tanh().unflatten(1, (3, 16, 16))
+
+
+LITTLE = ["data.image_size=16", "data.count=16", "train.batch=4", "generator.width=4", "discriminator.width=4",
+          "watch.samples=1"]  # fmt: skip
+
+
+@pytest.mark.parametrize(("who", "outputs"), [("generator", 3 * 16 * 16), ("discriminator", 1)])
+def test_layers_that_learn_their_size_play_resume_and_load(who, outputs, tmp_path):
+    """Their first weights come from the seed as others do; running means start where they should."""
+    nets = [Lazy(outputs) for _ in range(2)]
+    for number, net in enumerate(nets):
+        torch.manual_seed(number)
+        leafwing.train("world:faces", "dcgan", out=tmp_path / str(number), steps=1, settings=LITTLE, **{who: net})
+        assert int(net.body[2].num_batches_tracked) > 0
+        assert net.training
+    assert torch.equal(nets[0].body[1].weight, nets[1].body[1].weight)
+    again = Lazy(outputs)
+    leafwing.resume(tmp_path / "0", steps=2, **{who: again})
+    assert not torch.equal(again.body[1].weight, nets[0].body[1].weight)
+    if who == "generator":
+        assert leafwing.load(tmp_path / "0", generator=Lazy(outputs)) is not None
+
+
+def test_a_layer_that_never_learns_its_size_is_one_sentence(tmp_path):
+    with pytest.raises(
+        BadNetwork, match=r"discriminator does not use idle, a layer that learns its size .*: remove it"
+    ):
+        leafwing.train("world:faces", "dcgan", out=tmp_path / "run", settings=LITTLE, discriminator=Lazy(idle=True))
+    with pytest.raises(BadNetwork, match="discriminator fails on an input of shape"):
+        leafwing.train(
+            "world:faces", "dcgan", out=tmp_path / "two", settings=LITTLE,
+            discriminator=nn.Sequential(nn.LazyConv2d(2, 40), nn.Flatten(), nn.LazyLinear(1)),
+        )  # fmt: skip

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import math
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -277,7 +279,7 @@ def test_any_side_that_doubling_makes(size, channels):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (["data.image_size=50"], ["50 cannot be made by doubling", "48"]),
+        (["data.image_size=50"], ["gives 50 pixels", "set data.image_size to 32 or 64."]),
         (["discriminator.until=5"], ["discriminator.until = 5", "64 pixels", "data.image_size to 40 or 80"]),
         (["data.image_size=48"], ["discriminator.until", "data.image_size to 32 or 64", "discriminator.until to 6"]),
         (["discriminator.until=64"], ["discriminator.until = 64"]),
@@ -290,6 +292,26 @@ def test_what_cannot_be_is_one_sentence(settings, words):
     with pytest.raises(BadConfig) as caught:
         load_recipe("sngan", settings)
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+@pytest.mark.parametrize("recipe", ["sngan", "biggan"])
+@pytest.mark.parametrize("side", [20, 48, 50])
+@pytest.mark.parametrize("until", [None, 2, 5, 9])
+def test_what_a_refusal_tells_to_set_can_be_built(recipe, side, until):
+    """Each side that is named, and each other value, by itself."""
+    wrong = [f"data.image_size={side}", *([f"discriminator.until={until}"] if until else [])]
+    try:
+        load_recipe(recipe, wrong)
+    except BadConfig as error:
+        told = str(error)
+    else:
+        return
+    sides = " ".join(re.findall(r"image_size to (\d+(?: or \d+)?)", told) + re.findall(r"that can: ([\d, ]+)", told))
+    ways = [f"data.image_size={found}" for found in re.findall(r"\d+", sides)]
+    ways += [f"discriminator.until={found}" for found in re.findall(r"until to (\d+)", told)]
+    assert ways, told
+    for settings in [ways] if "set both" in told else [[way] for way in ways]:
+        load_recipe(recipe, [*wrong, *settings])
 
 
 # ------------------------------------------------------------------------------------------------ labels
@@ -375,6 +397,24 @@ def test_recipes_carry_the_papers_numbers(name):
         for key in path.split("."):
             found = found[key]
         assert found == value, path
+
+
+@pytest.mark.parametrize("player", [SNGANGenerator, SNGANDiscriminator])
+def test_first_weights_are_glorot_s_and_louder_in_the_branches(player):
+    """As the authors': Glorot & Bengio 2010, Eq. 16, sqrt 2 times as large in the two convolutions of a block."""
+    torch.manual_seed(0)
+    net = player(image_size=32, width=24, most=48, **({"z_dim": 12} if player is SNGANGenerator else {}))
+    kinds = {True: 0, False: 0}
+    for name, layer in net.named_modules():
+        if not isinstance(layer, nn.Conv2d | nn.Linear):
+            continue
+        branch = name.endswith(("conv1", "conv2"))
+        kinds[branch] += 1
+        fan = (layer.weight.shape[0] + layer.weight.shape[1]) * layer.weight[0, 0].numel()
+        bound = math.sqrt(6 / fan) * (math.sqrt(2) if branch else 1)
+        assert 0.9 * bound < float(layer.weight.detach().abs().max()) <= bound * 1.0001, name
+        assert layer.bias is None or not layer.bias.detach().any()
+    assert all(count >= 2 for count in kinds.values())
 
 
 def test_a_learning_rate_falls_along_a_line():

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 from conftest import small_reals
-from torch import Tensor
+from torch import Tensor, nn
 
 from leafwing import latents
 from leafwing.game import Batch, Players, play_round
@@ -19,7 +19,7 @@ from leafwing.networks.transformer import (
     TransformerGenerator,
     shuffled,
 )
-from leafwing.recipe import load_recipe
+from leafwing.recipe import Recipe, load_recipe
 from leafwing.variants.gan import GAN
 
 
@@ -94,6 +94,20 @@ def test_every_pixel_reaches_the_verdict():
     x = torch.randn(2, 3, 24, 24, requires_grad=True)
     (slope,) = torch.autograd.grad(D(x).sum(), x)
     assert bool((slope != 0).all())
+
+
+@pytest.mark.parametrize("build", [Recipe.build_generator, Recipe.build_discriminator])
+def test_first_weights_are_glorot_s(build):
+    """Glorot & Bengio 2010, Eq. 16: within +-sqrt(6 / (fan in + fan out)), and all of it; biases 0; G paints softly."""
+    torch.manual_seed(0)
+    net = build(load_recipe("transgan", check=False))
+    layers = {name: layer for name, layer in net.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)}
+    assert len(layers) > 5
+    for name, layer in layers.items():
+        fan = (layer.weight.shape[0] + layer.weight.shape[1]) * layer.weight[0, 0].numel()
+        bound = math.sqrt(6 / fan) * (0.3 if name == "paint" else 1)
+        assert 0.9 * bound < float(layer.weight.detach().abs().max()) <= bound * 1.0001, name
+        assert layer.bias is None or not layer.bias.detach().any()
 
 
 def test_heads_that_do_not_divide_are_refused():

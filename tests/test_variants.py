@@ -11,6 +11,7 @@ from leafwing.contract import refuse_batch_norm
 from leafwing.core import randomness
 from leafwing.core.errors import BadConfig, BadNetwork
 from leafwing.core.schedules import long_rounds
+from leafwing.explain import expectations
 from leafwing.game import Batch, Variant, asking, play_round
 from leafwing.losses import adversarial, penalties
 from leafwing.networks.dcgan import DCGANDiscriminator
@@ -246,15 +247,82 @@ PAPERS = {
     "wgan": {"train.n_d": 5, "train.batch": 64, "variant.clip": 0.01, "optimizer.discriminator.lr": 5e-5},
     "wgan-gp": {"train.n_d": 5, "train.batch": 64, "variant.gp_lambda": 10, "optimizer.generator.betas": (0.0, 0.9)},
     "dragan": {"variant.gp_lambda": 10, "variant.spread": 0.5, "optimizer.discriminator.betas": (0.5, 0.9)},
-}
+    "lsgan": {
+        "variant.judge": "regression", "variant.real_label": 1, "variant.fake_label": 0, "variant.g_objective": "fool",
+        "prior.dim": 100, "train.n_d": 1, "optimizer.*.lr": 2e-4, "optimizer.*.betas": (0.5, 0.999),
+    },
+    "alpha-gan": {
+        "variant.rebuild_weight": 10, "variant.objective": "ratio", "train.n_d": 1,
+        "optimizer.*.betas": (0.5, 0.9), "optimizer.*.lr": 2e-4,
+    },
+    "infogan": {
+        "prior.name": "codes", "prior.dim": 62 + 10 + 2, "prior.classes": (10,), "prior.numbers": 2,
+        "variant.kind": "prior", "variant.weight": 1, "train.n_d": 1,
+    },
+    "acgan": {"variant.d_weight": 1, "variant.g_weight": 1, "generator.told": "norms", "train.n_d": 1},
+    "progan": {
+        "variant.gp_lambda": 10, "variant.drift": 0.001, "train.n_d": 1, "growth.first": 0, "discriminator.group": 4,
+        "optimizer.*.lr": 1e-3, "optimizer.*.betas": (0.0, 0.99), "optimizer.*.eps": 1e-8,
+    },
+    "stylegan": {
+        "variant.judge": "classification", "variant.g_objective": "fool", "variant.r1_gamma": 10, "variant.r1_every": 1,
+        "generator.depth": 8, "generator.mapping_lr": 0.01, "generator.mixing": 0.9, "discriminator.group": 4,
+        "growth.first": 1, "average.halflife_kimg": 10, "train.n_d": 1,
+        "optimizer.*.lr": 1e-3, "optimizer.*.betas": (0.0, 0.99), "optimizer.*.eps": 1e-8,
+    },
+    "stylegan2": {
+        "variant.r1_gamma": 0.0002 * 64 * 64 / 32, "variant.r1_every": 16, "variant.path_weight": 2,
+        "variant.path_every": 8, "variant.path_decay": 0.01, "variant.path_share": 0.5, "prior.dim": 512,
+        "generator.style": 512, "generator.depth": 8, "generator.mapping_lr": 0.01, "generator.mixing": 0.9,
+        "train.batch": 32, "train.n_d": 1, "average.halflife_kimg": 10, "optimizer.*.eps": 1e-8,
+        "optimizer.generator.lr": 0.002 * 8 / 9, "optimizer.generator.betas": (0.0, 0.99 ** (8 / 9)),
+        "optimizer.discriminator.lr": 0.002 * 16 / 17, "optimizer.discriminator.betas": (0.0, 0.99 ** (16 / 17)),
+    },
+}  # fmt: skip
+"""What each recipe has of its paper or its authors' program; where it differs from them its first lines say so."""
 
 
 @pytest.mark.parametrize("name", PAPERS)
 def test_recipes_carry_the_papers_numbers(name):
     recipe = load_recipe(name, check=False).as_dict()
-    for path, value in PAPERS[name].items():
-        found = recipe
-        for key in path.split("."):
-            found = found[key]
-        assert found == value, path
+    both = [("generator", "discriminator") if "*" in path else ("",) for path in PAPERS[name]]
+    for (path, value), players in zip(PAPERS[name].items(), both, strict=True):
+        for player in players:
+            found = recipe
+            for key in path.replace("*", player).split("."):
+                found = found[key]
+            near = pytest.approx(value, rel=1e-6) if isinstance(value, int | float | tuple) else value
+            assert found == near, path
     assert name in shipped()
+
+
+@pytest.mark.parametrize("name", ["cgan", "acgan", "infogan"])
+def test_recipes_that_say_so_play_with_the_numbers_of_faces(name):
+    """Their first lines say that networks and numbers are those of `faces`, not of the papers."""
+    one, faces = (load_recipe(which, check=False) for which in (name, "faces"))
+    assert "`faces`'" in expectations(name)
+    assert one.train.batch == faces.train.batch
+    for mine, theirs in zip((one.generator, one.discriminator), (faces.generator, faces.discriminator), strict=True):
+        assert mine.name == theirs.name
+    for mine, theirs in zip(
+        (one.optimizer.generator, one.optimizer.discriminator),
+        (faces.optimizer.generator, faces.optimizer.discriminator),
+        strict=True,
+    ):
+        assert (mine.name, mine.lr, mine.betas) == (theirs.name, theirs.lr, theirs.betas)
+    rules = (one.variant.options, faces.variant.options)
+    assert len({(options.r1_gamma, options.r1_every) for options in rules}) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("progan", "128 maps and numbers of z for its 512"),
+        ("stylegan", "128 maps, numbers of z and of style for its 512"),
+        ("lsgan", "DCGAN's settings"),
+        ("acgan", "--set variant.d_on_fakes=1"),
+        ("alpha-gan", "z has 128 numbers for its 32"),
+    ],
+)
+def test_where_a_recipe_differs_from_its_paper_it_says_so(name, words):
+    assert words in expectations(name)

@@ -162,9 +162,14 @@ def try_labels(recipe: Recipe) -> bool:
     """Whether the recipe's labels could be read, without decoding a picture; not if the source is not there yet.
 
     Raises:
-        BadData: the sentence with which a run would stop.
+        LeafwingError: the sentence with which a run would stop: labels that cannot be, or players that so many of them
+            do not fit.
     """
-    return label_doors.try_labels(recipe.data.source, recipe.data.condition, recipe.data.count)
+    data = recipe.data
+    labels = label_doors.try_labels(data.source, data.condition, data.count, data.condition_drop > 0)
+    if labels is not None:
+        recipe.check(labels.vocabulary)
+    return labels is not None
 
 
 def free_folder(name: str) -> Path:

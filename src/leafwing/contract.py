@@ -63,6 +63,47 @@ def check_players(
         check_code(variant.fakes(G, z, Batch(pictures, condition)), D)
 
 
+def settle_sizes(
+    G: nn.Module, D: nn.Module, variant: Variant, prior: Prior, shape: tuple[int, ...], condition: Tensor | None = None
+) -> None:
+    """Give layers that learn their size from their first input (``nn.LazyLinear``) that input, before anything else.
+
+    Args:
+        G: on the CPU, as it was built; untouched, as D is, if it has no such layers.
+        D: likewise.
+        variant: says whether D sees the condition.
+        prior: gives z.
+        shape: of one sample.
+        condition: what is asked of 4 samples; None where nothing is.
+
+    Raises:
+        BadNetwork: a network fails, or does not use such a layer.
+    """
+    z = prior.sample(4, randomness.stream(0, 0, "contract"))
+    about = condition if variant.d_sees_condition else None
+    for who, net, x, told in (("generator", G, z, condition), ("discriminator", D, torch.zeros(4, *shape), about)):
+        if not waiting(net):
+            continue
+        modes = {layer: layer.training for layer in net.modules()}
+        net.eval()  # so that no running mean moves
+        with torch.no_grad():
+            attempt(who, net, x, told)
+        for layer, training in modes.items():
+            layer.training = training
+        if waiting(net):
+            raise BadNetwork(
+                f"The {who} does not use {waiting(net)[0]}, a layer that learns its size from its first input: remove "
+                "it, or give its sizes."
+            )
+
+
+def waiting(net: nn.Module) -> list[str]:
+    """Names of the layers whose size is not known yet."""
+    lazy = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
+    named = (*net.named_parameters(), *net.named_buffers())
+    return [name.rpartition(".")[0] or type(net).__name__ for name, tensor in named if isinstance(tensor, lazy)]
+
+
 def check_code(fake: Batch, D: nn.Module) -> None:
     """Where G has an encoder, D has a judge for codes."""
     if fake.code is not None and not hasattr(D, "judge_code"):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from leafwing.contract import check_players
+from leafwing.contract import check_players, settle_sizes
 from leafwing.core import randomness
 from leafwing.core.config import Settings
 from leafwing.core.errors import BadConfig
@@ -177,6 +177,9 @@ def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = O
     asked = store.lexicon if isinstance(store, Conversations) else store.labels.vocabulary if store.labels else None
     G, D = given.build(recipe, asked)
     variant, prior = recipe.build_variant(asked), check_prior(recipe.build_prior())
+    trial = trial_condition(recipe, asked)
+    pictures = (data.channels, data.image_size, data.image_size)
+    settle_sizes(G, D, variant, prior, store.shape if isinstance(store, Conversations) else pictures, trial)
     channels_last = train.channels_last and given == OURS  # a module of one's own may use .view
     layout = torch.channels_last if channels_last else torch.contiguous_format
     G, D = G.to(device, memory_format=layout), D.to(device, memory_format=layout)  # type: ignore[call-overload]
@@ -184,10 +187,9 @@ def prepare(recipe: Recipe, store: Store, device: torch.device, given: Given = O
         G, D = sync_batchnorm(G), sync_batchnorm(D)
     if isinstance(store, Conversations):
         replies, questions = store.serve(train.batch, train.seed, device, ranks)
-        check_players(G, D, variant, prior, store.shape, trial_condition(recipe, asked), device)
+        check_players(G, D, variant, prior, store.shape, trial, device)
         return seat(recipe, G, D, replies, device, ranks, questions)
-    shape = (data.channels, data.image_size, data.image_size)
-    check_players(G, D, variant, prior, shape, trial_condition(recipe, asked), device, layout)
+    check_players(G, D, variant, prior, pictures, trial, device, layout)
     if isinstance(store, Films):
         windows = windows_of(recipe, store, variant.many, device, channels_last, ranks)
         return seat(recipe, G, D, windows, device, ranks, windows.past)

@@ -341,10 +341,14 @@ class Recipe:
                 f"train.n_d = {train.n_d}."
             )
 
-    def check(self) -> None:
-        """Construct everything without memory or data, so that what cannot be built is said at once."""
+    def check(self, asked: Vocabulary | Lexicon | None = None) -> None:
+        """Construct everything without memory or data, so that what cannot be built is said at once.
+
+        Args:
+            asked: the data's labels, a stand-in where they were not read.
+        """
         self.check_long_rounds()
-        self.build_variant()
+        self.build_variant(asked)
         self.build_augment()
         self.check_kind()
         self.check_answers()
@@ -355,13 +359,15 @@ class Recipe:
                 f"prior.name = {self.prior.name!r} cannot be: without z, labels or frames G can only draw one picture; "
                 "choose e.g. normal."
             )
-        asked = self.stand_in()
+        asked = asked or self.stand_in()
         if self.data.condition_drop and not self.data.condition:
             raise BadConfig("data.condition_drop hides labels, but data.condition names none: set it, e.g. to hair.")
         makers = ((self.generator, self.build_generator), (self.discriminator, self.build_discriminator))
         ours = [make for part, make in makers if not part.name.startswith(USER) and FILE not in part.name]
-        with torch.device("meta"):
-            nets = [make(asked) for make in ours]
+        with torch.device(
+            "meta"
+        ):  # D first: it may allow fewer sides than G, so its sentence names those that are left
+            nets = [make(asked) for make in reversed(ours)][::-1]
         check_growth(self.growth, nets)
         if self.build_discriminator in ours:
             refuse_batch_norm(nets[-1], self.build_variant(asked))

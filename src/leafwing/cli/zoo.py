@@ -89,8 +89,11 @@ def show(name: str, /, *, toml: Annotated[bool, Parameter(negative=())] = False,
     """
     import os
 
+    from leafwing.core.errors import BadConfig
     from leafwing.zoo import names, shipped
 
+    if toml and json_output:
+        raise BadConfig("zoo show prints a recipe as TOML or as JSON: give --toml or --json, not both.")
     known = names.find(name)
     recipe = names.recipe_called(name)
     is_file = name.endswith(".toml") or os.path.isfile(name)
@@ -262,18 +265,14 @@ def gallery(
 
 
 def advice(start: Start) -> list[str]:
-    """A start in sentences."""
-    lines = []
-    if start.recipe is None:
-        lines.append("Nothing here is near.")
+    """A start in sentences; first of all what no recipe here does."""
+    lines = [f"It is about {'; '.join(start.gaps)}: no recipe here does that."] if start.gaps else []
+    if start.general:
+        lines.append(f"A general start, for any pictures; its title names no idea of a recipe here: {start.command}")
     else:
         lines += [f"Start: {start.command}", f"Shared: {'; '.join(start.ideas)}."]
-    if start.gaps:
-        lines.append(f"It is about {'; '.join(start.gaps)}: no recipe here does that.")
     if start.absent:
         lines.append(f"Not here yet: {'; '.join(start.absent)}.")
-    if start.recipe is None and not (start.gaps or start.absent):
-        lines.append("Its title names no idea that a recipe here shares. For any pictures: leafwing train FOLDER")
     return lines
 
 

@@ -22,7 +22,7 @@ from leafwing.data.entries import Door
 from leafwing.data.labels import FEW, Labels, Numbers, learn
 from leafwing.data.names import shown
 from leafwing.data.pictures import BadPicture
-from leafwing.data.store import Store
+from leafwing.data.store import DEFAULT_COUNT, Store
 
 FOLDER = "folder"
 """Asks for the sub-folder that a picture lies in."""
@@ -59,27 +59,26 @@ def read_labels(store: Store, wanted: Sequence[str], hides: bool = False, whole:
     return Labels(labels.vocabulary, labels.codes, remarks + labels.remarks)
 
 
-def try_labels(source: str, wanted: Sequence[str], count: int | None = None) -> bool:
-    """Whether a source is there; if so, its labels were read as a run would, but no picture was decoded or drawn.
+def try_labels(source: str, wanted: Sequence[str], count: int | None = None, hides: bool = False) -> Labels | None:
+    """The labels of a source as a run would read them, but no picture is decoded or drawn; None if it is not there.
 
-    A world is asked for two pictures only. Files that will turn out damaged count as pictures.
+    A world is asked for 10,000 labels at most. Files that will turn out damaged count as pictures.
 
     Raises:
         BadData: as `read_labels`, or no source of pictures.
     """
     if is_world(source):
-        find_columns(Store(Path(), {"n": 2, "kind": "world", "source": source, "world_seed": 0}, False), wanted, [])
-        return True
+        drawn = {"n": min(count or DEFAULT_COUNT, DEFAULT_COUNT), "kind": "world", "source": source, "world_seed": 0}
+        return read_labels(Store(Path(), drawn, False), wanted, hides)
     if not os.path.exists(os.path.expanduser(source)):
-        return False
+        return None
     door = find_door(source)
     names = door.listing.names[:count]
     if not names:
         raise BadData(nothing_found(door))
     store = Store(Path(), {"n": len(names), "kind": door.kind, "source": door.source}, False)
     store.names, store.bad = names, door.listing.refused
-    read_labels(store, wanted)
-    return True
+    return read_labels(store, wanted, hides)
 
 
 def find_columns(store: Store, wanted: Sequence[str], remarks: list[str], whole: bool = True) -> Columns:

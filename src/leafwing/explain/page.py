@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from leafwing.explain import NOBODY, Explained, expectations, explain, value_of
 from leafwing.explain.formulas import Formula
 from leafwing.explain.settings import Section
-from leafwing.recipe import REGISTRIES, Recipe, load_recipe
+from leafwing.recipe import Recipe, load_recipe
 from leafwing.zoo import shipped
 
 GAME = ("variant", "prior", "augment", "train", "growth", "optimizer.generator", "optimizer.discriminator")
@@ -66,7 +65,7 @@ def page(name: str, recipe: Recipe, pictures: Sequence[str] = ()) -> str:
     lines = [HEAD, f"# {name}: {told.title}", "", expectations(name), ""]
     lines += [*pictures, ""] if pictures else []
     lines += [f"    leafwing train {SOURCES[recipe.data.kind]} --recipe {name}", ""]
-    lines += ["## Idea", "", idea_of(recipe), ""]
+    lines += ["## Idea", "", told.idea, ""]
     for who, terms, formulas in (("D", told.d_terms, told.d_formulas), ("G", told.g_terms, told.g_formulas)):
         lines += [
             f"## What {who} minimises",
@@ -84,12 +83,6 @@ def page(name: str, recipe: Recipe, pictures: Sequence[str] = ()) -> str:
     return "\n".join(lines) + "\n"
 
 
-def idea_of(recipe: Recipe) -> str:
-    """The docstring of the rules' file: idea and source, as written."""
-    module = inspect.getmodule(REGISTRIES["variant"].get(recipe.variant.name))
-    return (inspect.getdoc(module) or "").strip() if module else ""
-
-
 def block(formula: Formula) -> list[str]:
     """A formula and the lines that compute it."""
     code = ["```python", formula.code, "```", ""] if formula.code else []
@@ -101,7 +94,14 @@ def network(section: Section) -> list[str]:
     source = f" Source: {section.source}" if section.source else ""
     who = "G" if section.name == "generator" else "D"
     values = ", ".join(f"`{s.name} = {value_of(s)}`" for s in section.settings)
-    return [f"**{who}: `{section.part}`.** {section.about}{source}", "", f"{values}." if values else "No settings.", ""]
+    lines = [
+        f"**{who}: `{section.part}`.** {section.about}{source}",
+        "",
+        f"{values}." if values else "No settings.",
+        "",
+    ]
+    introduced, _, table = section.published.partition("\n\n")
+    return lines + ([introduced, "", "```text", table, "```", ""] if table else [])
 
 
 def settings(told: Explained) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel
@@ -33,6 +34,8 @@ class Section:
     about: str
     source: str
     settings: tuple[Setting, ...]
+    published: str = ""
+    """Of a generator's file: the published pairs and the settings that make them, a line and a table."""
 
 
 def sections_of(recipe: Recipe) -> tuple[Section, ...]:
@@ -59,9 +62,10 @@ def section_of_part(kind: str, part: Part) -> Section:
         for name in schema.model_fields
     )
     module = inspect.getmodule(made)
-    source = "" if FILE in part.name or module is None else source_of(inspect.getdoc(module) or "")
+    written = "" if FILE in part.name or module is None else inspect.getdoc(module) or ""
     about = plain((inspect.getdoc(made) or "").split("\n\n")[0])
-    return Section(kind, part.name, about, source, settings)
+    published = published_of(written) if kind == "generator" else ""
+    return Section(kind, part.name, about, source_of(written), settings, published)
 
 
 def section_of_table(name: str, table: BaseModel) -> Section:
@@ -94,3 +98,10 @@ def source_of(docstring: str) -> str:
     """The paragraph of a module's docstring that begins with ``Source:``."""
     paragraphs = (plain(paragraph) for paragraph in docstring.split("\n\n"))
     return next((text.removeprefix("Source: ") for text in paragraphs if text.startswith("Source:")), "")
+
+
+def published_of(docstring: str) -> str:
+    """The table of a module's docstring, under the line that introduces it; empty if there is none."""
+    paragraphs = docstring.split("\n\n")
+    tables = (f"{before}\n\n{table}" for before, table in pairwise(paragraphs) if table.startswith("===="))
+    return next(tables, "")

@@ -15,7 +15,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from leafwing.networks import discriminators, generators
-from leafwing.networks.dcgan import DCGANDiscriminator, DCGANGenerator, Width
+from leafwing.networks.blocks import Width
+from leafwing.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 
 
 @generators.register("alpha-gan")

@@ -2,8 +2,10 @@
 
 G cuts z into as many pieces as it has blocks and one more. The first piece makes the first square; each other one is
 joined to the embedding of the condition, which all blocks share, and tells a block's BatchNorms their scale and shift.
-Every weight but the embedding is spectrally normalised; all begin orthogonal. Source: Brock et al. 2019,
-arXiv:1809.11096, Sec. 3 and Appendix B; layer by layer the first author's program (ajbrock/BigGAN-PyTorch, MIT).
+Every weight but the embedding is spectrally normalised; all begin orthogonal.
+
+Source: Brock et al. 2019, arXiv:1809.11096, Sec. 3 and Appendix B; layer by layer the first author's program
+(ajbrock/BigGAN-PyTorch, MIT).
 
 The program's networks, with 1,000 classes and z of 120:
 
@@ -33,10 +35,10 @@ from torch import Tensor, nn
 
 from leafwing.networks import discriminators, generators
 from leafwing.networks.attention import SelfAttention
-from leafwing.networks.blocks import WithCondition, doublings
+from leafwing.networks.blocks import Width, WithCondition, doublings
 from leafwing.networks.conditional_norm import Chain, ConditionalBatchNorm2d
 from leafwing.networks.residual import Up
-from leafwing.networks.sngan import SNGANDiscriminator, Width, place_of
+from leafwing.networks.sngan import SNGANDiscriminator, place_of
 from leafwing.networks.spectral_norm import SpectralConv2d, SpectralLinear
 
 

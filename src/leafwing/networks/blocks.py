@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from leafwing.core.errors import BadNetwork
 from leafwing.fusion import Way, fuse
 
+Width = Annotated[int, Field(ge=1, le=8192)]
+"""Feature maps, as a setting."""
 LEAST = 8
 """Side of the smallest pictures, in pixels."""
 
@@ -23,15 +26,17 @@ def doublings(image_size: int) -> tuple[int, int]:
     """
     fits = [(start, times) for start in (4, 5, 6, 7, 3) for times in range(1, 9) if start << times == image_size]
     if not fits:
-        sides = sorted(
-            {start << times for start in (3, 4, 5, 6, 7) for times in range(1, 9) if start << times >= LEAST}
-        )
-        near = sorted(sides, key=lambda side: abs(side - image_size))[:3]
+        near = sorted(sides(), key=lambda side: abs(side - image_size))[:3]
         raise ValueError(
             f"data.image_size = {image_size} cannot be made by doubling a side of 3 to 7; "
             f"the nearest that can: {', '.join(map(str, sorted(near)))}"
         )
     return fits[0]
+
+
+def sides() -> list[int]:
+    """All sides of pictures that doubling can make, the smallest first."""
+    return sorted({start << times for start in (3, 4, 5, 6, 7) for times in range(1, 9) if start << times >= LEAST})
 
 
 class WithCondition(nn.Module):
@@ -111,6 +116,34 @@ class Projection(nn.Module):
             raise BadNetwork("This discriminator was built for a condition: call it as D(pictures, condition).")
         pooled = features.flatten(2).sum(2) if features.ndim > 2 else features
         return torch.einsum("nf,nf->n", pooled, self.embed(condition))
+
+
+class SmallMapDiscriminator(nn.Module):
+    """What DCGAN's D and its lighter kin do with a picture; subclasses make the parts.
+
+    The body's last small map is joined with the condition (``join``), if that is how it is met; the head turns it into
+    logits, to which the map's product with the condition (``ask``) is added, if that is how.
+    """
+
+    body: nn.Module
+    head: nn.Module
+    ask: Projection | None
+    join: Join | None
+
+    def forward(self, pictures: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Logits for pictures, given the condition if the network was built for one."""
+        features = self.body(pictures)
+        if self.join is not None:
+            features = self.join(features, condition)
+        verdicts: Tensor = self.head(features).flatten(1)  # [n, outputs]
+        if self.ask is not None:
+            verdicts = verdicts + self.ask(features, condition)[:, None]
+        return logits_of(verdicts)
+
+
+def logits_of(verdicts: Tensor) -> Tensor:
+    """A lone output without its axis: ``[n, 1] -> [n]``; ``[n, k]`` as they are."""
+    return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts
 
 
 class MinibatchSpread(nn.Module):

@@ -11,18 +11,24 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
 from torch import Tensor, nn
 
 from leafwing.fusion import Way
 from leafwing.networks import discriminators, generators
-from leafwing.networks.blocks import Asks, Join, Projection, WithCondition, doublings, refuse_unseen
+from leafwing.networks.blocks import (
+    Asks,
+    Join,
+    Projection,
+    SmallMapDiscriminator,
+    Width,
+    WithCondition,
+    doublings,
+    refuse_unseen,
+)
 from leafwing.networks.conditional_norm import Chain, batch_norm
 from leafwing.networks.spectral_norm import SpectralConv2d, SpectralLinear
-
-Width = Annotated[int, Field(ge=1, le=4096)]
 
 
 def initialise(net: nn.Module) -> None:
@@ -96,7 +102,7 @@ def up(w_in: int, w_out: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:
 
 
 @discriminators.register("dcgan")
-class DCGANDiscriminator(nn.Module):
+class DCGANDiscriminator(SmallMapDiscriminator):
     """Halve the side until a small square is left, then one convolution over all of it gives the logit.
 
     Args:
@@ -139,16 +145,6 @@ class DCGANDiscriminator(nn.Module):
         self.ask = Projection(widths[-1], condition_dim, linear) if condition_dim and asks == "projection" else None
         self.join = Join(widths[-1], condition_dim) if condition_dim and asks == "concatenate" else None
         initialise(self)
-
-    def forward(self, pictures: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Logits for pictures, given the condition if the network was built for one."""
-        features = self.body(pictures)
-        if self.join is not None:
-            features = self.join(features, condition)
-        verdicts: Tensor = self.head(features).flatten(1)  # [n, outputs]
-        if self.ask is not None:
-            verdicts = verdicts + self.ask(features, condition)[:, None]
-        return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts
 
 
 def normalise(kind: str, width: int) -> list[nn.Module]:

@@ -1,6 +1,6 @@
 """The next frame from this one: a small U-Net that also sees z, and a discriminator that sees question and answer.
 
-Source of the form: U-Net, Ronneberger et al. 2015 (arXiv:1505.04597); D sees condition and picture joined as in
+Source: U-Net, Ronneberger et al. 2015 (arXiv:1505.04597); D sees condition and picture joined as in
 pix2pix, Isola et al. 2017 (arXiv:1611.07004), Eq. 1. z enters where the maps are smallest, as planes beside them.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from leafwing.networks.blocks import logits_of
 
 
 def block(w_in: int, w_out: int, stride: int = 1) -> nn.Sequential:
@@ -77,4 +79,4 @@ class FramePair(nn.Module):
     def forward(self, answer: Tensor, frame: Tensor) -> Tensor:
         """Verdicts; the first is the logit, higher = more real."""
         verdicts: Tensor = self.body(torch.cat([answer, frame], 1))
-        return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts
+        return logits_of(verdicts)

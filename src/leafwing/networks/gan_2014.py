@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from leafwing.core.errors import BadNetwork
 from leafwing.networks import discriminators, generators
-from leafwing.networks.blocks import WithCondition
+from leafwing.networks.blocks import WithCondition, logits_of
 
 Width = Annotated[int, Field(ge=1, le=65536)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -143,4 +143,4 @@ class MaxoutDiscriminator(nn.Module):
                 raise BadNetwork("This discriminator was built for a condition: call it as D(pictures, condition).")
             x = torch.cat([x, condition], dim=1)
         verdicts: Tensor = self.body(x)
-        return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts
+        return logits_of(verdicts)

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from leafwing.networks.blocks import logits_of
 from leafwing.networks.gan_2014 import Maxout
 
 STD = 0.02
@@ -77,4 +78,4 @@ class PointDiscriminator(nn.Module):
     def forward(self, points: Tensor) -> Tensor:
         """Logits for points."""
         verdicts: Tensor = self.body(points)
-        return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts
+        return logits_of(verdicts)

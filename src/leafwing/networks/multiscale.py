@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from leafwing.core.errors import BadNetwork
 from leafwing.networks import discriminators, generators
+from leafwing.networks.blocks import logits_of
 from leafwing.networks.unet import OUTSIDE, MeetZ, Way, lively
 
 SCALES = (8, 4, 2, 1)
@@ -150,7 +151,7 @@ class MultiScaleJudge(nn.Module):
         both = torch.cat([history, frame], 1)
         scores = [judge(F.avg_pool2d(both, smaller)) for smaller, judge in zip(SCALES, self.judges, strict=True)]
         verdicts = torch.stack(scores).mean(0)
-        return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts
+        return logits_of(verdicts)
 
 
 def judge_of(

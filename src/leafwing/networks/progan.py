@@ -21,12 +21,10 @@ from torch import Tensor, nn
 
 from leafwing.fusion import Way
 from leafwing.networks import discriminators, generators
-from leafwing.networks.blocks import Asks, Join, MinibatchSpread, Projection, WithCondition, doublings
+from leafwing.networks.blocks import Asks, Join, MinibatchSpread, Projection, Width, WithCondition, doublings, logits_of
 from leafwing.networks.equalized import HE, EqualConv2d, EqualLinear, PixelNorm
 from leafwing.networks.growing import Growing, enlarged, reduced
 from leafwing.networks.resize import ladder
-
-Width = Annotated[int, Field(ge=1, le=4096)]
 
 
 def leaky() -> nn.LeakyReLU:
@@ -182,4 +180,4 @@ class ProGANDiscriminator(Growing):
         verdicts: Tensor = self.verdict(features)
         if self.ask is not None:
             verdicts = verdicts + self.ask(features, condition)[:, None]
-        return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts
+        return logits_of(verdicts)

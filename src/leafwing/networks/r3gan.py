@@ -33,9 +33,8 @@ from torch.nn import functional as F
 
 from leafwing.core.errors import BadNetwork
 from leafwing.networks import discriminators, generators
-from leafwing.networks.blocks import WithCondition, doublings
+from leafwing.networks.blocks import Width, WithCondition, doublings, logits_of
 
-Width = Annotated[int, Field(ge=1, le=8192)]
 Widths = Annotated[tuple[Width, ...], Field(min_length=2)]
 Count = Annotated[int, Field(ge=1, le=64)]
 SLOPE = 0.2
@@ -282,4 +281,4 @@ class R3GANDiscriminator(nn.Module):
         if self.embed is not None:
             features = verdicts.reshape(len(verdicts), self.outputs, -1)
             verdicts = (features * self.embed(condition)[:, None, :]).sum(2)
-        return verdicts.squeeze(1) if self.outputs == 1 else verdicts
+        return logits_of(verdicts)

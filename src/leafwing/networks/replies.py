@@ -2,10 +2,11 @@
 
 Both read the question and then the words so far. G gives each word of the lexicon a probability and takes the one on
 which z's number falls, so a reply is a function of the question and z: the same z is the same reply. A choice has no
-slope; the one of the probabilities is passed on in its place (the straight-through estimator: Bengio et al. 2013,
-arXiv:1308.3432). D's verdict is a sum over the words, each scored after the words before it, as the logarithm of the
-ratio of two probabilities of a sequence is: so its slope tells G exactly what every other word would have scored there,
-not the chosen one alone.
+slope; the one of the probabilities is passed on in its place. D's verdict is a sum over the words, each scored after
+the words before it, as the logarithm of the ratio of two probabilities of a sequence is: so its slope tells G exactly
+what every other word would have scored there, not the chosen one alone.
+
+Source: of no one paper. The slope of a choice is the straight-through estimator: Bengio et al. 2013, arXiv:1308.3432.
 
 Word 0 is no word: the first one ends the reply, and nothing after it counts.
 
@@ -14,21 +15,18 @@ Shape legend: n batch, l words of a reply, q words of a question, v words known,
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from leafwing.core.lexicon import Lexicon
 from leafwing.networks import discriminators, generators
+from leafwing.networks.blocks import Width
 
 STD = 0.02
 """Of the weights that score words: at first all words are nearly alike."""
 BEYOND = -9.0
 """Where a question has no word, below anything that tanh gives."""
-Width = Annotated[int, Field(ge=1, le=4096)]
 
 
 class Reader(nn.Module):

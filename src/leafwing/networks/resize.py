@@ -1,9 +1,11 @@
 """A light generator and discriminator for pictures, tuned to learn fast and without checkerboards.
 
-G enlarges by repeating pixels and then convolves, which spreads no uneven overlap over the picture (Odena et al.
-2016, "Deconvolution and checkerboard artifacts"). D halves the side by 4x4 convolutions of stride 2, has no
-normalisation (so that R1 is per picture) and ends with the minibatch standard deviation of ProGAN (Karras et al. 2018,
-arXiv:1710.10196, Sec. 3), by which it sees a lack of variety.
+G enlarges by repeating pixels and then convolves, which spreads no uneven overlap over the picture. D halves the side
+by 4x4 convolutions of stride 2, has no normalisation (so that R1 is per picture) and ends with a minibatch standard
+deviation, by which it sees a lack of variety.
+
+Source: of no one paper. Enlarging: Odena et al. 2016, "Deconvolution and checkerboard artifacts"; D's halving: DCGAN,
+Radford et al. 2016, arXiv:1511.06434; its end: ProGAN, Karras et al. 2018, arXiv:1710.10196, Sec. 3.
 
 Shape legend: n batch, z latent length, k condition length, c channels of the picture, s its side.
 """
@@ -12,10 +14,9 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,13 +27,13 @@ from leafwing.networks.blocks import (
     Join,
     MinibatchSpread,
     Projection,
+    SmallMapDiscriminator,
+    Width,
     WithCondition,
     doublings,
     refuse_unseen,
 )
 from leafwing.networks.conditional_norm import Chain, batch_norm
-
-Width = Annotated[int, Field(ge=1, le=4096)]
 
 
 def ladder(width: int, times: int, most: int) -> list[int]:
@@ -120,7 +121,7 @@ class ResizeGenerator(nn.Module):
 
 
 @discriminators.register("resize")
-class ResizeDiscriminator(nn.Module):
+class ResizeDiscriminator(SmallMapDiscriminator):
     """Halve the side until a small square is left, look at the batch's variety, then give the logit.
 
     Args:
@@ -162,13 +163,3 @@ class ResizeDiscriminator(nn.Module):
         )
         self.ask = Projection(last, condition_dim) if condition_dim and asks == "projection" else None
         self.join = Join(last, condition_dim) if condition_dim and asks == "concatenate" else None
-
-    def forward(self, pictures: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Logits for pictures, given the condition if the network was built for one."""
-        features = self.body(pictures)
-        if self.join is not None:
-            features = self.join(features, condition)
-        verdicts: Tensor = self.head(features).flatten(1)  # [n, outputs]
-        if self.ask is not None:
-            verdicts = verdicts + self.ask(features, condition)[:, None]
-        return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts

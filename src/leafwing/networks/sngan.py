@@ -2,7 +2,9 @@
 
 Source: Miyato et al. 2018, arXiv:1802.05957, Appendix B; conditional form Miyato & Koyama 2018, arXiv:1802.05637;
 SAGAN: Zhang et al. 2019, arXiv:1805.08318. Layer by layer the authors' programs (pfnet-research/sngan_projection, MIT;
-brain-research/self-attention-gan, Apache). The published networks, by these settings:
+brain-research/self-attention-gan, Apache).
+
+The published networks, by these settings:
 
 =========  =======================  =============================================  ======================
 picture    settings of G            settings of D                                  parameters of G, of D
@@ -30,12 +32,10 @@ from torch.nn import functional as F
 from leafwing.fusion import Way
 from leafwing.networks import discriminators, generators
 from leafwing.networks.attention import SelfAttention
-from leafwing.networks.blocks import Projection, WithCondition, doublings, refuse_unseen
+from leafwing.networks.blocks import Projection, Width, WithCondition, doublings, logits_of, refuse_unseen, sides
 from leafwing.networks.conditional_norm import Chain, batch_norm
 from leafwing.networks.residual import Down, Up
 from leafwing.networks.spectral_norm import SpectralConv2d, SpectralLinear
-
-Width = Annotated[int, Field(ge=1, le=8192)]
 
 
 def initialise(net: nn.Module) -> None:
@@ -172,7 +172,7 @@ class SNGANDiscriminator(nn.Module):
         verdicts: Tensor = self.head(features)
         if self.ask is not None:
             verdicts = verdicts + self.ask(features, condition)[:, None]
-        return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts
+        return logits_of(verdicts)
 
 
 def halvings(image_size: int, until: int | None) -> int:
@@ -185,9 +185,16 @@ def halvings(image_size: int, until: int | None) -> int:
         return doublings(image_size)[1]
     times = next((i for i in range(1, 10) if until << i == image_size), None)
     if times is None:
-        near = sorted((until << i for i in range(1, 10)), key=lambda side: abs(side - image_size))[:2]
+        near = sorted((side for side in sides() if until in halved(side)), key=lambda side: abs(side - image_size))[:2]
+        ways = [f"data.image_size to {' or '.join(map(str, sorted(near)))}"] if near else []
+        ways += [f"discriminator.until to {doublings(image_size)[0]}"] if image_size in sides() else []
         raise ValueError(
             f"discriminator.until = {until} cannot be: no doubling of it gives {image_size} pixels; "
-            f"set data.image_size to {min(near)} or {max(near)}, or discriminator.until to {doublings(image_size)[0]}"
+            f"set {', or '.join(ways) or 'both otherwise, e.g. data.image_size to 64 and discriminator.until to 4'}"
         )
     return times
+
+
+def halved(side: int) -> list[int]:
+    """What a side can be halved to, once or more: ``48`` -> ``[24, 12, 6, 3]``."""
+    return [side >> i for i in range(1, 10) if side % (1 << i) == 0]

@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from leafwing.networks import discriminators, generators
-from leafwing.networks.blocks import doublings
+from leafwing.networks.blocks import Width, doublings
 from leafwing.networks.equalized import HE, EqualConv2d, EqualLinear
 from leafwing.networks.filters import Filter
 from leafwing.networks.growing import Growing, enlarged
 from leafwing.networks.mapping import Mapping, Noise, Truncated
-from leafwing.networks.progan import ProGANDiscriminator, Reduce, Width, leaky
+from leafwing.networks.progan import ProGANDiscriminator, Reduce, leaky
 from leafwing.networks.resize import ladder
 
 BLUR = (1, 2, 1)

@@ -31,13 +31,12 @@ from torch.nn import functional as F
 
 from leafwing.core.errors import BadNetwork
 from leafwing.networks import discriminators, generators
-from leafwing.networks.blocks import MinibatchSpread, doublings
+from leafwing.networks.blocks import MinibatchSpread, Width, doublings, logits_of
 from leafwing.networks.equalized import HE, EqualConv2d, EqualLinear, PixelNorm
 from leafwing.networks.filters import Filter
 from leafwing.networks.mapping import Mapping, Noise, Truncated
 from leafwing.networks.resize import ladder
 
-Width = Annotated[int, Field(ge=1, le=4096)]
 TAPS = (1, 3, 3, 1)
 """Of the filter wherever a side is doubled or halved."""
 
@@ -299,7 +298,7 @@ class StyleGAN2Discriminator(nn.Module):
         if self.embed is not None:
             features = verdicts.reshape(len(verdicts), self.outputs, -1)
             verdicts = (features * self.embed(condition)[:, None, :]).sum(2) / math.sqrt(features.shape[2])
-        return verdicts.squeeze(1) if self.outputs == 1 else verdicts
+        return logits_of(verdicts)
 
 
 def condition_network(condition_dim: int, features: int, depth: int) -> nn.Sequential:

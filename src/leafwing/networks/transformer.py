@@ -23,7 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from leafwing.fusion import Way
 from leafwing.networks import discriminators, generators
-from leafwing.networks.blocks import Projection, WithCondition, doublings
+from leafwing.networks.blocks import Projection, WithCondition, doublings, logits_of
 
 Dim = Annotated[int, Field(ge=4, le=4096, multiple_of=4)]
 Count = Annotated[int, Field(ge=1, le=64)]
@@ -239,4 +239,4 @@ class TransformerDiscriminator(nn.Module):
         verdicts: Tensor = self.head(features)
         if self.ask is not None:
             verdicts = verdicts + self.ask(features, condition)[:, None]
-        return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts
+        return logits_of(verdicts)

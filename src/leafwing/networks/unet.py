@@ -1,6 +1,6 @@
 """The next frame of a film from the last ones: a U-Net that meets z at every level, and a D that sees past and frame.
 
-Source of the form: U-Net, Ronneberger et al. 2015 (arXiv:1505.04597); z at several levels as in StyleGAN's modulation,
+Source: U-Net, Ronneberger et al. 2015 (arXiv:1505.04597); z at several levels as in StyleGAN's modulation,
 Karras et al. 2019 (arXiv:1812.04948), or added, as in the code of Mathieu et al. 2015 (arXiv:1511.05440); D sees
 condition and picture joined as in pix2pix, Isola et al. 2017 (arXiv:1611.07004), Eq. 1, and judges every part of it.
 
@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from leafwing.core.errors import BadNetwork
 from leafwing.networks import discriminators, generators
+from leafwing.networks.blocks import logits_of
 from leafwing.networks.pixels import log_likelihood, mixed, one_each, painted, palette_of, places
 
 Way = Literal["concatenate", "add", "modulate"]
@@ -278,4 +279,4 @@ class FrameJudge(nn.Module):
             )
         evidence = self.body(F.pixel_unshuffle(torch.cat([history, frame], 1), self.fold))
         verdicts: Tensor = evidence.sum((2, 3))
-        return verdicts.squeeze(1) if verdicts.shape[1] == 1 else verdicts
+        return logits_of(verdicts)

@@ -8,8 +8,10 @@ Source: Rosca et al. 2017, arXiv:1706.04987: the likelihood of a picture is repl
 Laplace likelihood of weight lambda, and the unknown posterior by what C says of the code. The losses of C and its
 use by E are here as they must be for codes to become like the prior: version 1 of the paper prints prior and posterior
 the other way round in Eq. 16 and 17, a slip its authors confirmed. Differs: the two networks of a player step together
-(the authors move all four one by one; D and C share nothing, so for them it is the same), and every term is a mean over
-pictures and pixels, so that lambda is about a pixel.
+(the authors move all four one by one; D and C share nothing, so for them it is the same); every term is a mean over
+pictures and pixels, so that lambda is about a pixel; verdicts on samples and on rebuilt pictures are averaged, so D's
+reals weigh as much as both kinds of fakes together. The averages and ``objective = "fool"`` are a public port's as well
+(victor-shepardson/alpha-GAN, MIT).
 """
 
 from __future__ import annotations
