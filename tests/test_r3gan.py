@@ -162,7 +162,7 @@ def test_it_learns_small_pictures():
 
     before = distance()
     gaps = []
-    for step in range(120):
+    for step in range(90):
         log = play_round(variant, players, [Batch(small_reals(step, 16))], step)
         assert all(bool(value.isfinite()) for value in log.values())
         gaps.append(float(log["D/real_score"] - log["D/fake_score"]))

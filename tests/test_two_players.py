@@ -17,7 +17,7 @@ from leafwing import api
 from leafwing.cli.main import run
 from leafwing.core import tensors
 from leafwing.core.pictures import read_png_metadata
-from leafwing.explore import charts, gaze, heat, of_run
+from leafwing.explore import charts, curves, gaze, heat, of_run
 from leafwing.explore.appearance import Appearance
 from leafwing.explore.appearance import Moment as Moments
 from leafwing.explore.moments import Moment, moments, some_moments
@@ -246,3 +246,24 @@ def test_conditional_players_are_told_what_was_asked_for(recipe, tmp_path):
     by_pixels, by_network = (of_run.find_neighbours(opened, 4, 1, name)[0] for name in (None, "pixels"))
     assert by_network.usual == pytest.approx(by_pixels.usual / 2), "the same 16 x 16 in 0..1 instead of -1..1"
     assert run(["report", str(tmp_path / "run")]) == 0
+
+
+def test_curves_show_every_term_of_g_and_nothing_of_a_d_that_is_none():
+    """Of likelihood alone (`chat-mle`, `video-supervised`) D's numbers are those of nobody."""
+    row = {"step": 20, "D/adversarial": 1.39, "D/grad_norm": 0.0, "D/real_accuracy": 0.0, "G/likelihood": 31.6}
+    rows = [row | {"G/grad_norm": 6.0}, row | {"step": 40, "G/likelihood": 20.5, "G/grad_norm": 5.0}]
+    text = "".join(curves.charts(rows))
+    assert "likelihood from 31.6 to 20.5" in text
+    assert "How often D is right" not in text
+    assert ": D from" not in text
+    judged = "".join(curves.charts([one | {"D/grad_norm": 0.7} for one in rows]))
+    assert "How often D is right" in judged
+
+
+def test_curves_of_a_run_that_answers_questions(tmp_path):
+    """It draws no pictures, but its players learn like any other; what needs pictures still says so."""
+    chat = ["data.count=60", "generator.width=8", "discriminator.width=8", "train.batch=4", "watch.log_every=1"]
+    api.train(None, "chat-gan", out=tmp_path / "run", steps=2, settings=chat, device="cpu")
+    assert run(["explore", "curves", str(tmp_path / "run"), "--out", str(tmp_path / "c.svg")]) == 0
+    assert "likelihood from" in (tmp_path / "c.svg").read_text()
+    assert run(["report", str(tmp_path / "run")]) == 2

@@ -317,7 +317,7 @@ def curves(run: Path, /, *, out: Path) -> None:
     from leafwing.explore.curves import charts, measured
 
     check_out(out, ".svg")
-    look = of_run.look(run, device="cpu")
+    look = of_run.look(run, device="cpu", of_pictures=False)
     drawn = measured(look.measures) + charts(look.rows)
     if not drawn:
         raise BadRun(f"{run} has no log yet: metrics.jsonl gets its first line after watch.log_every rounds.")

@@ -23,6 +23,7 @@ GROUPS: list[tuple[str, dict[str, str], dict[str, object]]] = [
 """Title, metric -> name in the legend, further arguments of :func:`leafwing.explore.charts.chart`."""
 
 
+NO_TERMS = {"G/adversarial", "G/grad_norm", "G/skipped"}
 AGAINST = [("images", 1.0, "real pictures shown"), ("seconds", 60.0, "minutes of training")]
 """What measures are drawn against: metric, unit, name."""
 
@@ -34,12 +35,20 @@ def column(rows: Sequence[Row], name: str, against: str = "step", unit: float = 
 
 
 def charts(rows: Sequence[Row]) -> list[str]:
-    """An ``<svg>`` for each group that the run has numbers for."""
+    """An ``<svg>`` for each group that the run has numbers for; of a D that is none, or never moves, nothing."""
+    absent = not any(row.get("D/grad_norm", 1) for row in rows)
     drawn = []
-    for title, names, options in GROUPS:
+    for title, every, options in [*GROUPS[:3], more_terms(rows), *GROUPS[3:]]:
+        names = {name: shown for name, shown in every.items() if not (absent and name.startswith("D/"))}
         lines = [Line(shown, *column(rows, name)) for name, shown in names.items()]
         drawn.append(chart(lines, title, **options))  # type: ignore[arg-type]
     return [svg for svg in drawn if svg]
+
+
+def more_terms(rows: Sequence[Row]) -> tuple[str, dict[str, str], dict[str, object]]:
+    """The group of what G minimises beside fooling D: likelihood, energy, whatever its rules have."""
+    names = dict.fromkeys(name for row in rows for name in row if name.startswith("G/") and name not in NO_TERMS)
+    return "What G minimises beside that", {name: name[2:].replace("_", " ") for name in names}, {"log_y": True}
 
 
 def measured(rows: Sequence[Row]) -> list[str]:

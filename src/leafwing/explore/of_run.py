@@ -103,7 +103,9 @@ class Look:
         return Batch(neighbours.as_pictures(self.store.pictures[which]), told)
 
 
-def look(run: Path, data: str | None = None, device: str = "auto", given: Given = OURS) -> Look:
+def look(
+    run: Path, data: str | None = None, device: str = "auto", given: Given = OURS, of_pictures: bool = True
+) -> Look:
     """Open a run folder.
 
     Args:
@@ -111,12 +113,14 @@ def look(run: Path, data: str | None = None, device: str = "auto", given: Given 
         data: the training pictures, if they are no longer where the run found them.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         given: networks handed over in Python, if the run was played with such.
+        of_pictures: whether it has to be a run that draws some.
 
     Raises:
         BadRun: no run there.
+        BadConfig: a chat run, where pictures are wanted.
     """
     recipe = read_recipe(run)
-    if recipe.data.reply_words:
+    if recipe.data.reply_words and of_pictures:
         raise BadConfig(f"{run} answers questions and draws no pictures: ask it by `leafwing chat {run}`.")
     if data is not None:
         recipe = Recipe.from_dict(recipe.as_dict() | {"data": recipe.data.model_dump() | {"source": data}})
