@@ -10,11 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jaxtyping
 import pytest
+import torch
 
 import leafwing
 from leafwing.cli.main import run
 from leafwing.core.pictures import read_png_metadata
+from leafwing.losses import adversarial
 
 ROOT = Path(leafwing.__file__).parent
 LEVELS = [
@@ -267,3 +270,13 @@ def test_the_hacked_game():
     assert cheat.score_after > 100 * abs(fair.score_after)
     assert cheat.distance_after > 0.8 * cheat.distance_before, "no nearer to real pictures"
     assert "hacked" in hack.guarded(players)
+
+
+def test_shapes_of_every_loss_are_checked_while_tests_run(request):
+    """The annotations hold at each call; machinery without any is left out, where checking takes most of the time."""
+    hooked = request.config.getini("addopts")[0].partition("=")[2].split(",")
+    for file in (ROOT / "losses").glob("*.py"):
+        if "leafwing.core.types" in file.read_text("utf-8"):
+            assert f"leafwing.losses.{file.stem}" in hooked, "add it to addopts in pyproject.toml"
+    with pytest.raises(jaxtyping.TypeCheckError):
+        adversarial.wasserstein_d(torch.zeros(2, 2, 2), torch.zeros(2))
