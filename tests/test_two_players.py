@@ -256,6 +256,9 @@ def test_curves_show_every_term_of_g_and_nothing_of_a_d_that_is_none():
     assert "likelihood from 31.6 to 20.5" in text
     assert "How often D is right" not in text
     assert ": D from" not in text
+    assert "path length" not in "".join(curves.charts([one | {"G/path_length": 3.0} for one in rows])), "no term"
+    below = "".join(curves.charts([row | {"G/codes": 1.5}, rows[1] | {"G/codes": -0.5}]))
+    assert "codes from 1.5 to -0.5" in below, "a term may be below 0"
     judged = "".join(curves.charts([one | {"D/grad_norm": 0.7} for one in rows]))
     assert "How often D is right" in judged
 

@@ -364,9 +364,8 @@ class Recipe:
             raise BadConfig("data.condition_drop hides labels, but data.condition names none: set it, e.g. to hair.")
         makers = ((self.generator, self.build_generator), (self.discriminator, self.build_discriminator))
         ours = [make for part, make in makers if not part.name.startswith(USER) and FILE not in part.name]
-        with torch.device(
-            "meta"
-        ):  # D first: it may allow fewer sides than G, so its sentence names those that are left
+        # D first: it may allow fewer sides than G, so its sentence names those that are left
+        with torch.device("meta"):
             nets = [make(asked) for make in reversed(ours)][::-1]
         check_growth(self.growth, nets)
         if self.build_discriminator in ours:

@@ -23,7 +23,8 @@ GROUPS: list[tuple[str, dict[str, str], dict[str, object]]] = [
 """Title, metric -> name in the legend, further arguments of :func:`leafwing.explore.charts.chart`."""
 
 
-NO_TERMS = {"G/adversarial", "G/grad_norm", "G/skipped"}
+NO_TERMS = {"G/adversarial", "G/grad_norm", "G/skipped", "G/path_length"}
+"""Of G's numbers: drawn in a group of its own, or logged and no part of its loss."""
 AGAINST = [("images", 1.0, "real pictures shown"), ("seconds", 60.0, "minutes of training")]
 """What measures are drawn against: metric, unit, name."""
 
@@ -48,7 +49,8 @@ def charts(rows: Sequence[Row]) -> list[str]:
 def more_terms(rows: Sequence[Row]) -> tuple[str, dict[str, str], dict[str, object]]:
     """The group of what G minimises beside fooling D: likelihood, energy, whatever its rules have."""
     names = dict.fromkeys(name for row in rows for name in row if name.startswith("G/") and name not in NO_TERMS)
-    return "What G minimises beside that", {name: name[2:].replace("_", " ") for name in names}, {"log_y": True}
+    positive = all(row[name] > 0 for row in rows for name in names if isinstance(row.get(name), int | float))
+    return "Further terms of G", {name: name[2:].replace("_", " ") for name in names}, {"log_y": positive}
 
 
 def measured(rows: Sequence[Row]) -> list[str]:

@@ -170,9 +170,8 @@ def read_pairs(path: Path, inputs: str = "inputs", outputs: str = "outputs") -> 
     except FileNotFoundError:
         raise BadData(f"{path} does not exist: give an .npz file with two arrays, inputs and outputs.") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        reason = (
-            "" if "pickle" in str(error) else f" ({' '.join(str(error).split())[:150]})"
-        )  # numpy's advice is unsafe
+        # numpy advises to unpickle, which is unsafe
+        reason = "" if "pickle" in str(error) else f" ({' '.join(str(error).split())[:150]})"
         raise BadData(
             f"{path} cannot be read as an .npz file of numbers{reason}: save two arrays by np.savez."
         ) from None

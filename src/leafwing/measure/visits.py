@@ -163,7 +163,8 @@ def read_rows(path: Path) -> list[tuple[str, dict[str, str]]]:
     except FileNotFoundError:
         raise BadData(f"{path} holds no {TABLE}: give what `leafwing data render maze` wrote, or pairs.") from None
     except (OSError, ValueError, UnicodeDecodeError, csv.Error) as error:
-        raise BadData(f"{source} cannot be read ({' '.join(str(error).split())[:100]}): render it again.") from error
+        reason = "" if "pickle" in str(error) else f" ({' '.join(str(error).split())[:100]})"
+        raise BadData(f"{source} cannot be read{reason}: render it again.") from error
     lacking = [name for name in (*COLUMNS, "episode") if len(columns.get(name, [])) != len(columns.get("turns", [" "]))]
     if lacking:
         raise BadData(f"{source} has no column {lacking[0]!r}: give what `leafwing data render maze` wrote, or pairs.")
