@@ -214,6 +214,16 @@ def test_a_dry_run_refuses_what_the_run_refuses(make, size, words, tmp_path, cap
     assert words in said[0]
 
 
+def test_a_dry_run_says_what_is_left_out_as_the_run_does(tmp_path, capsys):
+    (films := tmp_path / "films").mkdir()
+    for name, frames in (("a", film(9)), ("b", film(2))):
+        np.savez(films / f"{name}.npz", frames=frames)
+    tiny = ["generator.width=4", "discriminator.width=4", f"data.image_size={SIDE}", "train.batch=8"]
+    for more in (["--dry-run"], ["--out", str(tmp_path / "run"), "--steps", "1"]):
+        assert command(["train", str(films), "--recipe", "video-gan", *more, "--set", *tiny]) == 0
+        assert "1 of 2 episodes are left out, too short for 3 frames and the next one: first" in capsys.readouterr().err
+
+
 def test_worlds_of_single_pictures_are_no_films():
     """For films only worlds of films are named: those that play."""
     with pytest.raises(BadData, match=r"world:faces has no films.*world:maze"):

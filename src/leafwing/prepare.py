@@ -18,7 +18,7 @@ from leafwing.core import randomness
 from leafwing.core.config import Settings
 from leafwing.core.errors import BadConfig
 from leafwing.core.lexicon import Lexicon
-from leafwing.core.progress import counting
+from leafwing.core.progress import counting, say
 from leafwing.core.ranks import SOLO, Ranks
 from leafwing.core.vocabulary import Vocabulary
 from leafwing.data import Store, open_data
@@ -116,6 +116,8 @@ def read_replies(recipe: Recipe) -> Conversations:
 def try_source(recipe: Recipe) -> bool:
     """Whether films, or questions and replies, are there; if so they were read as a run will, which finds them ready.
 
+    What is left out of them is said, as by a run.
+
     Pictures are not looked at, and of a world no more than its name.
 
     Raises:
@@ -137,6 +139,8 @@ def try_source(recipe: Recipe) -> bool:
     store = read_store(recipe)
     if isinstance(store, Films):
         windows_of(recipe, store, recipe.build_variant().many)
+    for remark in store.remarks:
+        say(remark)
     return True
 
 

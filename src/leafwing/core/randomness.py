@@ -32,7 +32,12 @@ def key(seed: int, step: int, purpose: str, index: int = 0) -> int:
 
 
 def stream(seed: int, step: int, purpose: str, index: int = 0) -> np.random.Generator:
-    """A fresh generator at that address. Two calls with equal arguments give equal numbers."""
+    """A fresh generator at that address. Two calls with equal arguments give equal numbers.
+
+    Raises:
+        BadConfig: a seed below 0.
+    """
+    check_seed(seed)
     return np.random.Generator(np.random.Philox(_Key(key(seed, step, purpose, index))))  # type: ignore[arg-type]
 
 
