@@ -52,12 +52,15 @@ def split(folder: Path, out: Path) -> tuple[Path, list[Path]]:
     return train, files[-HELD_OUT:]
 
 
-def settings(name: str, films: Path, rounds: int, more: list[str], moves: Sequence[int] = ()) -> list[str]:
-    """What differs from the recipe as it is; ``more`` for both, ``moves`` for the generator."""
+def settings(
+    name: str, films: Path, rounds: int, more: list[str], moves: Sequence[int] = (), cards: int = 8
+) -> list[str]:
+    """What differs from the recipe as it is; ``more`` for both, ``moves`` and ``cards`` for the generator."""
     if name == "video-supervised":
         own, batch, players = ["data.history_noise=0.02", "generator.moves=[1,2,4]"], 16, ("generator",)
     else:
         own = [f"generator.colours={json.dumps(colours_of(films))}", f"generator.moves={list(moves)}"]
+        own += [f"prior.dim={cards}", f"variant.many={cards}"]
         batch, players = 32, PLAYERS
     return [*PATCHES, *own, *(f"optimizer.{who}.burn_in_kimg={rounds * batch / 1000}" for who in players), *more]
 
@@ -88,7 +91,7 @@ def judged(run: Path, episodes: list[Path], moments: int) -> dict[str, float]:
 def one_step(run: Path, episodes: list[Path]) -> dict[str, float]:
     """Squared error of the next frame, true pasts given, over that of the last frame once more, over all moments."""
     G = api.load(run)
-    answers = 8 if G.prior.dim else 1
+    answers = G.prior.dim or 1  # a card each
     found, still = np.zeros(3), 0.0
     for path in episodes:
         films = open_films(path)
@@ -142,13 +145,14 @@ def main() -> None:
     parser.add_argument(
         "--moves", nargs="*", type=int, default=[], help="the generator's: pixels a thing may have moved"
     )
+    parser.add_argument("--cards", type=int, default=8, help="the generator's: answers to a question in training")
     args = parser.parse_args()
     films, unseen = split(args.folder, args.out)
     found = {}
     for name in ("video-supervised", "video-gan-maze"):
         run = args.out / name
         if not (run / "generator").is_dir():
-            chosen = settings(name, films, args.rounds, args.set, args.moves)
+            chosen = settings(name, films, args.rounds, args.set, args.moves, args.cards)
             api.train(films, name, out=run, steps=args.rounds, settings=chosen)
         say(f"judging {name}")
         found[name] = one_step(run, unseen) | judged(run, unseen, args.moments)

@@ -82,9 +82,10 @@ def supervised(data: Data, rounds: int, seed: int) -> NextFrame:
 def generator(data: Data, p_left: float, rounds: int, seed: int) -> NextFrame:
     """The game: z is one coin with the world's own odds, and D reads it back from G's answer."""
     G, D = NextFrame(z_dim=1), FramePair(outputs=2)
-    opt_G, opt_D = (torch.optim.Adam(net.parameters(), RATE, BETAS) for net in (G, D))
+    opt_G, opt_D = (torch.optim.Adam(net.parameters(), RATE, BETAS, fused=True) for net in (G, D))
     players = Players(G, D, opt_G, opt_D, coin(p_left), seed, share_fakes=True)
-    variant, average = InfoGAN(codes=1, kind="binary", r1_gamma=1.0), copy.deepcopy(G).requires_grad_(False)
+    variant = InfoGAN(codes=1, kind="binary", r1_gamma=1.0, r1_every=2)
+    average = copy.deepcopy(G).requires_grad_(False)
     with counting("the generator learns") as report:
         for step in range(rounds):
             for opt in (opt_G, opt_D):
