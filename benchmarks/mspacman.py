@@ -53,16 +53,15 @@ def split(folder: Path, out: Path) -> tuple[Path, list[Path]]:
 
 
 def settings(
-    name: str, films: Path, rounds: int, more: list[str], moves: Sequence[int] = (), cards: int = 8
+    name: str, films: Path, rounds: int, more: list[str], own: Sequence[str] = (), batch: int = 32
 ) -> list[str]:
-    """What differs from the recipe as it is; ``more`` for both, ``moves`` and ``cards`` for the generator."""
+    """What differs from the recipe as it is; ``more`` for both, ``own`` and ``batch`` for the generator."""
     if name == "video-supervised":
         own, batch, players = ["data.history_noise=0.02", "generator.moves=[1,2,4]"], 16, ("generator",)
     else:
-        own = [f"generator.colours={json.dumps(colours_of(films))}", f"generator.moves={list(moves)}"]
-        own += [f"prior.dim={cards}", f"variant.many={cards}"]
-        batch, players = 32, PLAYERS
-    return [*PATCHES, *own, *(f"optimizer.{who}.burn_in_kimg={rounds * batch / 1000}" for who in players), *more]
+        own, players = [f"generator.colours={json.dumps(colours_of(films))}", *own], PLAYERS
+    burn_in = [f"optimizer.{who}.burn_in_kimg={rounds * batch / 1000}" for who in players]
+    return [*PATCHES, *own, f"train.batch={batch}", *burn_in, *more]
 
 
 def colours_of(films: Path) -> list[str]:
@@ -146,13 +145,17 @@ def main() -> None:
         "--moves", nargs="*", type=int, default=[], help="the generator's: pixels a thing may have moved"
     )
     parser.add_argument("--cards", type=int, default=8, help="the generator's: answers to a question in training")
+    parser.add_argument("--batch", type=int, default=32, help="the generator's: answers in a round")
+    parser.add_argument("--network", default="unet", help="the generator's: unet or sprites")
     args = parser.parse_args()
+    own = [f"generator.name={args.network}", f"generator.moves={args.moves}"]
+    own += [f"prior.dim={args.cards}", f"variant.many={args.cards}"]
     films, unseen = split(args.folder, args.out)
     found = {}
     for name in ("video-supervised", "video-gan-maze"):
         run = args.out / name
         if not (run / "generator").is_dir():
-            chosen = settings(name, films, args.rounds, args.set, args.moves, args.cards)
+            chosen = settings(name, films, args.rounds, args.set, own, args.batch)
             api.train(films, name, out=run, steps=args.rounds, settings=chosen)
         say(f"judging {name}")
         found[name] = one_step(run, unseen) | judged(run, unseen, args.moments)

@@ -1,6 +1,8 @@
-"""Ms. Pac-Man: how far the next step of what moves is foretold by its last ones.
+"""Ms. Pac-Man: how far the next step of what moves is foretold by its last ones, and who learns it.
 
     python benchmarks/mspacman_pace.py FOLDER
+    python benchmarks/mspacman_pace.py FOLDER --run RUN      # how often a generator draws it right
+    python benchmarks/mspacman_pace.py FOLDER --learn        # how soon a small network learns it
 
 FOLDER holds films as for `benchmarks/mspacman.py`. What goes on straight in its corridor does so by one to four pixels
 a frame, not always as many. Its next step is guessed as the one that most often followed the same last steps in all the
@@ -15,9 +17,18 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
-from mspacman import COLOURS
+import torch
+from mspacman import COLOURS, HELD_OUT
 from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from leafwing import api
+from leafwing.core import pictures
+from leafwing.data.feed import to_pictures
+from leafwing.explore.predict import history_of
+from leafwing.explore.sample import generate
+from leafwing.generator import Generator
 from leafwing.worlds.maze import Frame
 
 MAZE, OPENING = 171, 60
@@ -25,6 +36,10 @@ MAZE, OPENING = 171, 60
 PIXELS, SIDE = (20, 90), 14
 """Of one sprite that is whole and alone."""
 KNOWN = (1, 2, 3, 4, 5, 6, 7)
+STRAIGHT, CROP, FAR = 5, 64, 4
+"""Steps that a run is to see; side of what it is shown; pixels of a step at most."""
+LEARNED, FRAMES = (500, 2000, 8000), 8
+"""Rounds after which the small network is asked; frames that it is told of."""
 Runs = list[NDArray[np.int64]]
 Steps = tuple[int, ...]
 
@@ -43,7 +58,7 @@ def straight(places: NDArray[np.float64], axis: int) -> Runs:
     """Steps of runs along one axis that neither stop nor turn, in pixels, each run an array."""
     steps = np.diff(places, axis=0)
     along, across = steps[:, axis], steps[:, 1 - axis]
-    goes = (across == 0) & (along != 0) & (np.abs(along) <= 4)  # nan is none of these
+    goes = (across == 0) & (along != 0) & (np.abs(along) <= FAR)  # nan is none of these
     runs, now = list[list[int]](), list[int]()
     for n, step in enumerate(along):
         if now and goes[n] and step * now[-1] > 0:
@@ -79,11 +94,99 @@ def followed(runs: Runs, known: int) -> dict[Steps, Counter[int]]:
     return found
 
 
+def went_on(places: NDArray[np.float64], axis: int) -> list[int]:
+    """Frames after which a sprite goes on along this axis as it did for `STRAIGHT` steps."""
+    steps = np.diff(places, axis=0)
+    along, across = steps[:, axis], steps[:, 1 - axis]
+    goes = np.where((across == 0) & (np.abs(along) <= FAR), np.sign(along), 0)  # 0 also for nan
+    spans = ((n, goes[n - STRAIGHT : n + 1]) for n in range(STRAIGHT, len(goes)))
+    return [n for n, span in spans if abs(span.sum()) == STRAIGHT + 1]
+
+
+@torch.inference_mode()
+def right_steps(G: Generator, frames: Frame, colour: tuple[int, int, int], axis: int) -> list[float]:
+    """For each moment of a film at which this sprite goes on: in which share of its answers G moves it as far."""
+    places, history, found = corners(frames, colour), history_of(G), list[float]()
+    z = torch.eye(G.prior.dim) if G.prior.dim else torch.empty(1, 0)
+    for now in went_on(places, axis):
+        if now < history - 1:
+            continue
+        y, x = (max(0, min(int(at) - CROP // 2, size - CROP)) // 8 * 8
+                for at, size in zip(places[now], frames.shape[1:3], strict=True))  # fmt: skip
+        shown = frames[now - history + 1 : now + 2, y : y + CROP, x : x + CROP]
+        past = to_pictures(torch.from_numpy(shown[:-1].copy()), channels_last=False).flatten(0, 1)
+        drawn = pictures.to_uint8(generate(G.network, z, past[None].expand(len(z), -1, -1, -1)))
+        step = int(places[now + 1, axis] - places[now, axis])
+        found.append(
+            float(np.mean([covered(shown[-2], one, colour, axis, np.sign(step)) == abs(step) for one in drawn]))
+        )
+    return found
+
+
+def covered(last: Frame, drawn: Frame, colour: tuple[int, int, int], axis: int, sign: int) -> int:
+    """By how many pixels what had this colour has to be moved to cover best what has it now."""
+    before, now = ((one == np.array(colour)).all(-1) for one in (last, drawn))
+    moved = [np.roll(before, sign * far, axis) for far in range(FAR + 2)]
+    return int(np.argmax([(one & now).sum() - (one ^ now).sum() for one in moved]))
+
+
+def asked(run: Path, folder: Path) -> None:
+    """Print how often a run draws the next step as far as it was."""
+    G = api.load(run)
+    films = [np.load(path)["frames"][OPENING:] for path in sorted(folder.glob("*.npz"))[-HELD_OUT:]]
+    for name, colour in COLOURS.items():
+        for axis, way in ((1, "sideways"), (0, "up and down")):
+            found = [share for frames in films for share in right_steps(G, frames, colour, axis)]
+            print(f"{name + ', ' + way:28}{np.mean(found) if found else float('nan'):.2f} of {len(found):,}")
+
+
+def told(films: list[Frame]) -> tuple[dict[str, Tensor], Tensor]:
+    """Where each sprite was in `FRAMES` frames, as numbers and as which steps it took each time; its next step."""
+    ways, answers = {"places as numbers": list[Tensor](), "steps, each one of nine": list[Tensor]()}, list[int]()
+    for frames in films:
+        for places in (corners(frames, colour) for colour in COLOURS.values()):
+            for now in range(FRAMES - 1, len(frames) - 1):
+                here, step = places[now - FRAMES + 1 : now + 1], places[now + 1] - places[now]
+                if not np.abs(step).max() <= FAR:  # also where it was not seen
+                    continue
+                seen = torch.from_numpy(np.isfinite(here).all(1)).float()
+                numbers = torch.from_numpy(np.nan_to_num((here - here[-1]) / FAR)).float().flatten()
+                which = [torch.from_numpy(np.diff(here, axis=0) == far).float() for far in range(-FAR, FAR + 1)]
+                ways["places as numbers"].append(torch.cat([seen, numbers]))
+                ways["steps, each one of nine"].append(torch.cat([seen, torch.stack(which).flatten()]))
+                answers.append(int((step[0] + FAR) * (2 * FAR + 1) + step[1] + FAR))
+    return {way: torch.stack(rows) for way, rows in ways.items()}, torch.tensor(answers)
+
+
+def learn(folder: Path) -> None:
+    """Print how often a network of two hidden layers guesses the next step right, after so many rounds of 16."""
+    films = [np.load(path)["frames"][OPENING:] for path in sorted(folder.glob("*.npz"))]
+    (given, answers), (unseen, true) = told(films[:-HELD_OUT]), told(films[-HELD_OUT:])
+    for way, rows in given.items():
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(rows.shape[1], 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2),
+                            nn.Linear(64, (2 * FAR + 1) ** 2))  # fmt: skip
+        adam = torch.optim.Adam(net.parameters(), 2e-3, betas=(0.5, 0.99))
+        for done in range(1, max(LEARNED) + 1):
+            some = torch.randint(len(answers), (16,))
+            adam.zero_grad()
+            F.cross_entropy(net(rows[some]), answers[some]).backward()
+            adam.step()
+            if done in LEARNED:
+                share = float((net(unseen[way]).argmax(1) == true).float().mean())
+                print(f"{way:28}{done:6,} rounds: {share:.2f} of {len(true):,}")
+
+
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--run", type=Path, help="a generator of next frames")
+    parser.add_argument("--learn", action="store_true")
     args = parser.parse_args()
+    if args.run or args.learn:
+        asked(args.run, args.folder) if args.run else learn(args.folder)
+        return
     films = [np.load(path)["frames"][OPENING:] for path in sorted(args.folder.glob("*.npz"))]
     print(f"{'steps known':28}" + "".join(f"{known:>14}" for known in KNOWN))
     for name, colour in COLOURS.items():

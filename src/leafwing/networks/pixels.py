@@ -63,7 +63,10 @@ def painted(found: list[Tensor], palette: Tensor, shares: Tensor) -> Tensor:
     Shape: ``k of [n, c, s, s], palette [m, c] and shares [a * n, k + m, s, s] -> [a * n, c, s, s]``: a in a row each.
     """
     taken, drawn = torch.split(shares, [len(found), len(palette)], 1)
-    frame = of_each(torch.einsum("nmyx,mc->ncyx", drawn, palette), len(found[0]))
+    colours = torch.einsum("nmyx,mc->ncyx", drawn, palette)
+    if not found:
+        return colours
+    frame = of_each(colours, len(found[0]))
     for share, pixels in zip(of_each(taken, len(found[0])).unbind(2), found, strict=True):
         frame = torch.addcmul(frame, share[:, :, None], pixels[:, None])
     return frame.flatten(0, 1)

@@ -27,6 +27,7 @@ Way = Literal["concatenate", "add", "modulate"]
 OUTSIDE = 0.1
 """How much of what lies outside [-1, 1] is left while training: a cut alone would have no gradient to come back by."""
 
+NO_PAST = "This generator draws the next frame of a film: give it those before, by leafwing predict."
 NO_LIKELIHOOD = "Only where pixels are picked has a frame a likelihood: set generator.colours."
 LOUD = 0.5
 """How much louder z begins than a map, where it is concatenated, times the root of how many maps of the finest level it
@@ -102,8 +103,54 @@ class Level(nn.Module):
         return out
 
 
+class Pyramid(nn.Module):
+    """The body of a U-Net: maps of every level, from the finest to the coarsest and back.
+
+    Args:
+        channels: of what is given, a place of the finest level.
+        width: feature maps of the finest level; half as many more at each coarser one.
+        levels: coarser levels.
+        z_dim: length of z, met by every level on the way back, 0 for none.
+        enters: how.
+    """
+
+    def __init__(self, channels: int, width: int, levels: int, z_dim: int, enters: Way) -> None:
+        super().__init__()
+        self.widths = [width * (2 + level) // 2 for level in range(levels + 1)]
+        self.stem = nn.Conv2d(channels, width, 1)
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise(self.widths))
+        self.before = nn.ModuleList(Level(w, 0, enters) for w in self.widths[:-1])
+        self.after = nn.ModuleList(Level(w, z_dim, enters) for w in self.widths)
+        self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(self.widths))
+
+    def start(self) -> None:
+        """The first weights, also of heads that were added."""
+        lively(self)
+        for level in [*self.before, *self.after]:
+            level.second.weight.data.mul_(0.5)
+
+    def maps(self, folded: Tensor, z: Tensor, told: Tensor | None = None) -> list[Tensor]:
+        """Maps of each level, the finest first; what z does not touch is computed once a question.
+
+        Shape: ``[n, channels, s, s], [a * n, z], told [n, widths[1], s / 2, s / 2] -> [a * n, width, ...] each``.
+        """
+        x, kept = self.stem(folded), list[Tensor]()
+        for before, down in zip(self.before, self.down, strict=True):
+            kept.append(before(x, z))
+            x = down(F.leaky_relu(kept[-1], 0.2))
+            if told is not None and len(kept) == 1:
+                x = x + told
+        if len(z) > len(folded):
+            x, *kept = (maps.repeat_interleave(len(z) // len(folded), 0) for maps in (x, *kept))
+        found = [self.after[-1](x, z)]
+        for level in reversed(range(len(kept))):
+            x = kept[level] + self.up[level](F.interpolate(F.leaky_relu(found[0], 0.2), scale_factor=2))
+            found.insert(0, self.after[level](x, z))
+        return found
+
+
 @generators.register("unet")
-class FrameUNet(nn.Module):
+class FrameUNet(Pyramid):
     """G: (z, history) -> the next frame. With ``z_dim = 0`` it is the plain supervised network: one answer.
 
     Every pixel is a mixture of the given frames' pixels there and of the last one's some way off, and something is
@@ -145,22 +192,14 @@ class FrameUNet(nn.Module):
         moves: tuple[int, ...] = (4,),
         colours: tuple[str, ...] = (),
     ) -> None:
-        super().__init__()
+        super().__init__(history * channels * fold**2, width, levels, z_dim, enters)
         self.channels, self.fold, self.parts, self.moves = channels, fold, fold * 2**levels, tuple(moves)
         self.palette: Tensor | None
         self.register_buffer("palette", palette_of(colours, channels) if colours else None)
-        widths = [width * (2 + level) // 2 for level in range(levels + 1)]
-        self.stem = nn.Conv2d(history * channels * fold**2, width, 1)
-        self.down = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise(widths))
-        self.before = nn.ModuleList(Level(w, 0, enters) for w in widths[:-1])
-        self.after = nn.ModuleList(Level(w, z_dim, enters) for w in widths)
-        self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
         ways = history + 4 * len(self.moves) + (len(colours) or channels)
         self.out = nn.Conv2d(width, ways * fold**2, 1)
         self.unfold = nn.PixelShuffle(fold)
-        lively(self)
-        for level in [*self.before, *self.after]:
-            level.second.weight.data.mul_(0.5)
+        self.start()
         self.out.weight.data.mul_(0.1)
         if colours and self.out.bias is not None:  # most of what is to be seen stays as it is
             self.out.bias.data[(history - 1) * fold**2 : history * fold**2] = STAYS
@@ -169,9 +208,7 @@ class FrameUNet(nn.Module):
     def forward(self, z: Tensor, history: Tensor | None = None) -> Tensor:
         """The next frame, one of those possible."""
         if history is None:
-            raise BadNetwork(
-                "This generator draws the next frame of a film: give it those before, by leafwing predict."
-            )
+            raise BadNetwork(NO_PAST)
         found, votes = self.votes(z, history)
         if self.palette is None:
             frame = mixed(found, votes[:, self.channels :]) + votes[:, : self.channels]
@@ -217,20 +254,11 @@ class FrameUNet(nn.Module):
         return frame.clamp(-1, 1), log_likelihood(found, palette, votes.softmax(1), frame)
 
     def votes(self, z: Tensor, history: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Where pixels can come from, and what is said for each; what z does not touch is computed once a question."""
+        """Where pixels can come from, and what is said for each."""
         height, width = history.shape[2:]
         history = F.pad(history, (0, -width % self.parts, 0, -height % self.parts), mode="replicate")
-        x, kept = self.stem(F.pixel_unshuffle(history, self.fold)), []
-        for before, down in zip(self.before, self.down, strict=True):
-            kept.append(before(x, z))
-            x = down(F.leaky_relu(kept[-1], 0.2))
-        if len(z) > len(history):
-            x, *kept = (maps.repeat_interleave(len(z) // len(history), 0) for maps in (x, *kept))
-        x = self.after[-1](x, z)
-        for level in reversed(range(len(kept))):
-            x = kept[level] + self.up[level](F.interpolate(F.leaky_relu(x, 0.2), scale_factor=2))
-            x = self.after[level](x, z)
-        votes = self.unfold(self.out(F.leaky_relu(even(x), 0.2))).float()
+        finest = self.maps(F.pixel_unshuffle(history, self.fold), z)[0]
+        votes = self.unfold(self.out(F.leaky_relu(even(finest), 0.2))).float()
         found = places(history.clamp(-1, 1), self.channels, self.moves)
         return [pixels[:, :, :height, :width] for pixels in found], votes[:, :, :height, :width]
 
