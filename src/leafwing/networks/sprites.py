@@ -21,9 +21,9 @@ from torch.nn import functional as F
 
 from leafwing.core.errors import BadNetwork
 from leafwing.networks import generators
-from leafwing.networks.pixels import log_likelihood, one_each, painted, palette_of, places
+from leafwing.networks.pixels import palette_of, places
 from leafwing.networks.tracks import STEPS, edges_of, lined_up, planes_of, steps_of, wide
-from leafwing.networks.unet import NO_PAST, STAYS, Pyramid, even
+from leafwing.networks.unet import STAYS, Picking, even
 
 SEEN = 3.0
 """What a plane's ones are worth to the first layer: there are few of them."""
@@ -71,7 +71,7 @@ class Colours(nn.Module):
 
 
 @generators.register("sprites")
-class Sprites(Pyramid):
+class Sprites(Picking):
     """G: (z, history) -> the next frame of a film of few colours.
 
     Args:
@@ -92,8 +92,6 @@ class Sprites(Pyramid):
         ``[n, z], [n, h * c, s, s] -> [n, c, s, s]``, each pixel of one of the colours in evaluation mode.
     """
 
-    is_picking = True
-
     def __init__(
         self,
         z_dim: int,
@@ -111,7 +109,6 @@ class Sprites(Pyramid):
             )
         super().__init__(history * len(colours) * fold**2, width, levels, 0, "add")
         self.fold, self.side, self.parts, self.moves = fold, 2 * fold, fold * 2**levels, tuple(moves)
-        self.palette: Tensor
         self.register_buffer("palette", palette_of(colours, channels))
         ways = history + 4 * len(self.moves) + 2
         self.colours = Colours(history, len(colours), self.widths[1], ways, z_dim)
@@ -125,29 +122,12 @@ class Sprites(Pyramid):
         if self.colours.meet is not None:
             nn.init.normal_(self.colours.meet.weight)
 
-    def forward(self, z: Tensor, history: Tensor | None = None) -> Tensor:
-        """The next frame, one of those possible."""
-        if history is None:
-            raise BadNetwork(NO_PAST)
-        votes = self.votes(z, history)
-        return painted([], self.palette.float(), votes.softmax(1) if self.training else one_each(votes))
-
-    def answers(self, z: Tensor, history: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-        """Several answers to each question, as mixtures, and how likely each makes the true one, see `FrameUNet`."""
-        shares, palette = self.votes(z, history).softmax(1), self.palette.float()
-        return painted([], palette, shares), log_likelihood([], palette, shares, truth)
-
-    def said(self, z: Tensor, history: Tensor) -> tuple[Tensor, Tensor]:
-        """The frames as in evaluation, and how likely they are themselves, see `FrameUNet`."""
-        votes, palette = self.votes(z, history), self.palette.float()
-        frame = painted([], palette, one_each(votes))
-        return frame, log_likelihood([], palette, votes.softmax(1), frame)
-
-    def votes(self, z: Tensor, history: Tensor) -> Tensor:
-        """What is said for each colour of each pixel, [a * n, m, s, s]."""
+    def votes(self, z: Tensor, history: Tensor) -> tuple[list[Tensor], Tensor]:
+        """What is said for each colour of each pixel, wherever it comes from, see `Picking`."""
         height, width = history.shape[2:]
         history = F.pad(history, (0, -width % self.parts, 0, -height % self.parts), mode="replicate")
-        planes = planes_of(history, self.palette.float())
+        palette = self.known_colours()
+        planes = planes_of(history, palette)
         edges, there = edges_of(planes, self.side)
         followed = self.colours.follow(steps_of(edges, there))
         shapes = self.shapes(followed, lined_up(planes, edges, there, self.side))
@@ -155,11 +135,11 @@ class Sprites(Pyramid):
         folded = F.pixel_unshuffle(SEEN * planes.flatten(1, 2), self.fold).to(told.dtype)
         finest, coarse, *_ = self.maps(folded, z[: len(history)], told)
         drawn = F.pixel_shuffle(self.out(F.leaky_relu(even(finest), 0.2)), self.fold).float()
-        moved = places(shapes, len(self.palette), self.moves)
+        moved = places(shapes, len(palette), self.moves)
         ways = torch.stack([*planes.unbind(1), *moved, torch.ones_like(shapes)], 2)
         gone = voted(ways, self.colours(followed, coarse, z), self.side)
         votes = drawn.repeat_interleave(len(z) // len(history), 0) + gone
-        return votes[:, :, :height, :width]
+        return [], votes[:, :, :height, :width]
 
     def shapes(self, followed: Tensor, lined: Tensor) -> Tensor:
         """Each colour as in one of the given frames, or softly some of them, [n, h, m, s, s] -> [n, m, s, s]."""

@@ -1,8 +1,8 @@
 """Where each colour of a film was, frame by frame, near each place: measured, as films of few colours allow.
 
 A sprite of a game goes by 3, 3, 3, 2, 2 pixels in turn and moves its legs every four frames. A convolution has to find
-that in single pixels; told which step each colour took each time, a small network learns it a hundred times sooner
-(`benchmarks/mspacman_pace.py --learn`).
+that in single pixels. Told which step each sprite took each time, a small network foretells the next one better after
+500 rounds than told their places as numbers after 8,000 (`benchmarks/mspacman_pace.py --learn`).
 
 Shape legend: n batch, h frames of history, c channels, m colours, s side, p = s / side places a side.
 """

@@ -149,8 +149,78 @@ class Pyramid(nn.Module):
         return found
 
 
+class Picking(Pyramid):
+    """A G whose pixels are picked, of those of the given frames and of a palette, if it has one."""
+
+    palette: Tensor | None
+
+    def votes(self, z: Tensor, history: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Where pixels can come from, beside the palette, and what is said for each of these and each of its colours.
+
+        Shape:
+            ``[a * n, z], [n, h * c, s, s] -> k of [n, c, s, s], [a * n, k + m, s, s]``: a answers in a row to each.
+        """
+        raise NotImplementedError
+
+    def forward(self, z: Tensor, history: Tensor | None = None) -> Tensor:
+        """The next frame, one of those possible."""
+        if history is None:
+            raise BadNetwork(NO_PAST)
+        found, votes = self.votes(z, history)
+        shares = votes.softmax(1) if self.training else one_each(votes)
+        return self.bounded(painted(found, self.known_colours(), shares))
+
+    def known_colours(self) -> Tensor:
+        """The palette.
+
+        Raises:
+            BadNetwork: there is none, so that nothing is picked, and nothing has a likelihood.
+        """
+        if self.palette is None:
+            raise BadNetwork(NO_LIKELIHOOD)
+        return self.palette.float()
+
+    def answers(self, z: Tensor, history: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+        """Several answers to each question, as mixtures, and how likely each makes the true one, in nats.
+
+        Raises:
+            BadNetwork: without ``colours`` nothing is picked, so that nothing has a likelihood.
+
+        Shape:
+            ``[a * n, z], [n, h * c, s, s], [n, c, s, s] -> [a * n, c, s, s], [a * n]``: a in a row to each.
+        """
+        palette = self.known_colours()
+        found, votes = self.votes(z, history)
+        shares = votes.softmax(1)
+        return self.bounded(painted(found, palette, shares)), log_likelihood(found, palette, shares, truth)
+
+    @property
+    def is_picking(self) -> bool:
+        """Whether pixels are picked, so that frames have a likelihood."""
+        return self.palette is not None
+
+    def said(self, z: Tensor, history: Tensor) -> tuple[Tensor, Tensor]:
+        """The frames as in evaluation, and how likely they are themselves, in nats: near 0 where it does not hesitate.
+
+        Raises:
+            BadNetwork: without ``colours``, see `answers`.
+
+        Shape:
+            ``[n, z], [n, h * c, s, s] -> [n, c, s, s], [n]``.
+        """
+        palette = self.known_colours()
+        found, votes = self.votes(z, history)
+        frame = painted(found, palette, one_each(votes))
+        return frame.clamp(-1, 1), log_likelihood(found, palette, votes.softmax(1), frame)
+
+    def bounded(self, frame: Tensor) -> Tensor:
+        """Within [-1, 1], but for a little in training."""
+        inside = frame.clamp(-1, 1)
+        return torch.lerp(inside, frame, OUTSIDE) if self.training else inside
+
+
 @generators.register("unet")
-class FrameUNet(Pyramid):
+class FrameUNet(Picking):
     """G: (z, history) -> the next frame. With ``z_dim = 0`` it is the plain supervised network: one answer.
 
     Every pixel is a mixture of the given frames' pixels there and of the last one's some way off, and something is
@@ -194,7 +264,6 @@ class FrameUNet(Pyramid):
     ) -> None:
         super().__init__(history * channels * fold**2, width, levels, z_dim, enters)
         self.channels, self.fold, self.parts, self.moves = channels, fold, fold * 2**levels, tuple(moves)
-        self.palette: Tensor | None
         self.register_buffer("palette", palette_of(colours, channels) if colours else None)
         ways = history + 4 * len(self.moves) + (len(colours) or channels)
         self.out = nn.Conv2d(width, ways * fold**2, 1)
@@ -207,51 +276,10 @@ class FrameUNet(Pyramid):
 
     def forward(self, z: Tensor, history: Tensor | None = None) -> Tensor:
         """The next frame, one of those possible."""
-        if history is None:
-            raise BadNetwork(NO_PAST)
+        if history is None or self.palette is not None:
+            return super().forward(z, history)
         found, votes = self.votes(z, history)
-        if self.palette is None:
-            frame = mixed(found, votes[:, self.channels :]) + votes[:, : self.channels]
-        else:
-            shares = votes.softmax(1) if self.training else one_each(votes)
-            frame = painted(found, self.palette.float(), shares)
-        return self.bounded(frame)
-
-    def answers(self, z: Tensor, history: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-        """Several answers to each question, as mixtures, and how likely each makes the true one, in nats.
-
-        Raises:
-            BadNetwork: without ``colours`` nothing is picked, so that nothing has a likelihood.
-
-        Shape:
-            ``[a * n, z], [n, h * c, s, s], [n, c, s, s] -> [a * n, c, s, s], [a * n]``: a in a row to each.
-        """
-        if self.palette is None:
-            raise BadNetwork(NO_LIKELIHOOD)
-        found, votes = self.votes(z, history)
-        shares, palette = votes.softmax(1), self.palette.float()
-        return self.bounded(painted(found, palette, shares)), log_likelihood(found, palette, shares, truth)
-
-    @property
-    def is_picking(self) -> bool:
-        """Whether pixels are picked, so that frames have a likelihood."""
-        return self.palette is not None
-
-    def said(self, z: Tensor, history: Tensor) -> tuple[Tensor, Tensor]:
-        """The frames as in evaluation, and how likely they are themselves, in nats: near 0 where it does not hesitate.
-
-        Raises:
-            BadNetwork: without ``colours``, see `answers`.
-
-        Shape:
-            ``[n, z], [n, h * c, s, s] -> [n, c, s, s], [n]``.
-        """
-        if self.palette is None:
-            raise BadNetwork(NO_LIKELIHOOD)
-        found, votes = self.votes(z, history)
-        palette = self.palette.float()
-        frame = painted(found, palette, one_each(votes))
-        return frame.clamp(-1, 1), log_likelihood(found, palette, votes.softmax(1), frame)
+        return self.bounded(mixed(found, votes[:, self.channels :]) + votes[:, : self.channels])
 
     def votes(self, z: Tensor, history: Tensor) -> tuple[list[Tensor], Tensor]:
         """Where pixels can come from, and what is said for each."""
@@ -261,11 +289,6 @@ class FrameUNet(Pyramid):
         votes = self.unfold(self.out(F.leaky_relu(even(finest), 0.2))).float()
         found = places(history.clamp(-1, 1), self.channels, self.moves)
         return [pixels[:, :, :height, :width] for pixels in found], votes[:, :, :height, :width]
-
-    def bounded(self, frame: Tensor) -> Tensor:
-        """Within [-1, 1], but for a little in training."""
-        inside = frame.clamp(-1, 1)
-        return torch.lerp(inside, frame, OUTSIDE) if self.training else inside
 
 
 @discriminators.register("unet")
